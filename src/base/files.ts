@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { explainFileError, UserError, withFileErrors } from './errors.js';
+
+/** The most bytes that one write call is given; the kernel refuses 2 GiB and more at once. */
+const LARGEST_WRITE = 1 << 30;
+
+/** Writes all of `bytes`, at the handle's position, in pieces the kernel accepts. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < bytes.byteLength;) {
+    const length = Math.min(LARGEST_WRITE, bytes.byteLength - offset);
+    const { bytesWritten } = await file.write(bytes, offset, length);
+    offset += bytesWritten;
+  }
+}
+
+/** A name beside `path` that no reader takes for the finished thing. */
+function partialName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
+}
+
+/**
+ * Writes a file whole or not at all: beside its place, flushed to the disk, then renamed. When
+ * `fill` fails, the partial file is removed and what stood at `path` before is untouched.
+ */
+export async function writeFileWhole(
+  path: string,
+  fill: string | Uint8Array | ((file: FileHandle) => Promise<void>),
+): Promise<void> {
+  const partial = partialName(path);
+  await withFileErrors(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(partial, 'wx');
+    try {
+      if (typeof fill === 'function') await fill(file);
+      else await writeAll(file, typeof fill === 'string' ? Buffer.from(fill) : fill);
+      await file.sync();
+      await file.close();
+      await rename(partial, path);
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      await rm(partial, { force: true });
+      throw error;
+    }
+  });
+}
+
+/**
+ * Fills a folder whole or not at all: `fill` writes into a folder beside `path`, which then takes
+ * `path`'s place. A folder that stood there before is removed only once the new one is in place.
+ */
+export async function writeFolderWhole(
+  path: string,
+  fill: (folder: string) => Promise<void>,
+): Promise<void> {
+  const partial = partialName(path);
+  await withFileErrors(path, async () => {
+    await mkdir(partial, { recursive: true });
+    try {
+      await fill(partial);
+      if (await exists(path)) {
+        const previous = partialName(path);
+        await rename(path, previous);
+        await rename(partial, path);
+        await rm(previous, { recursive: true });
+      } else {
+        await rename(partial, path);
+      }
+    } catch (error) {
+      await rm(partial, { recursive: true, force: true });
+      throw error;
+    }
+  });
+}
+
+/** Whether something stands at `path`. */
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Reads a text file as UTF-8. */
+export async function readText(path: string): Promise<string> {
+  return withFileErrors(path, () => readFile(path, 'utf8'));
+}
+
+/** Reads a JSON file; a syntax error becomes one sentence that names the file. */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch (error) {
+    throw new UserError(
+      `${path}: this is not valid JSON (${error instanceof Error ? error.message : ''}); mend or replace the file.`,
+      { cause: error },
+    );
+  }
+}
+
+/** One line of a text file, with its number counted from 1. */
+export interface Line {
+  readonly text: string;
+  readonly number: number;
+}
+
+/**
+ * The lines of a UTF-8 text file, one after the other, without their line ends (`\n`, `\r\n` or
+ * `\r`, as Python's universal newlines; U+2028 and U+2029 are text, which Node's readline would
+ * split at). A byte order mark at the start is not part of the first line.
+ */
+export async function* readLines(path: string): AsyncGenerator<Line, void, undefined> {
+  const stream = createReadStream(path, { encoding: 'utf8', highWaterMark: 1 << 18 });
+  let pending = '';
+  let number = 0;
+  const next = (text: string): Line => ({ text, number: ++number });
+  try {
+    for await (const piece of stream) {
+      pending += String(piece);
+      if (number === 0 && pending.startsWith('\uFEFF')) pending = pending.slice(1);
+      // A carriage return at the very end may be half of a line end: it waits for the next piece.
+      const held = pending.endsWith('\r') ? '\r' : '';
+      const lines = pending.slice(0, pending.length - held.length).split(/\r\n|\n|\r/);
+      pending = (lines.pop() ?? '') + held;
+      for (const line of lines) yield next(line);
+    }
+    if (pending !== '') yield next(pending.replace(/\r$/, ''));
+  } catch (error) {
+    throw explainFileError(error, path);
+  } finally {
+    stream.destroy();
+  }
+}

@@ -1,0 +1,59 @@
+import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { createRequire } from 'node:module';
+import pc from 'picocolors';
+import { z } from 'zod';
+import { codeOf, messageOf, UserError } from '../base/errors.js';
+
+/** The commands, in the order in which `dialogpt --help` lists them. */
+const commands: readonly (() => CommandUnknownOpts)[] = [];
+
+const packageJson = z
+  .object({ version: z.string(), description: z.string() })
+  .parse(createRequire(import.meta.url)('dialogpt/package.json'));
+
+/** The whole command line: every command of `dialogpt`, each defined in a file of its own. */
+export function createProgram(): CommandUnknownOpts {
+  const program = new Command('dialogpt')
+    .description(packageJson.description)
+    .version(packageJson.version, '-V, --version', 'print the version')
+    .option('--verbose', 'print stack traces of errors')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      outputError: (text, write) => {
+        write(pc.red(text));
+      },
+    });
+  for (const create of commands) program.addCommand(create());
+  passSettingsDown(program);
+  return program;
+}
+
+/** Commands made elsewhere and added do not inherit their parent's settings by themselves. */
+function passSettingsDown(parent: CommandUnknownOpts): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    passSettingsDown(command);
+  }
+}
+
+/** Runs one command line and returns the exit code: 0 done, 1 failed, 2 not understood. */
+export async function runCommandLine(argumentsGiven: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(argumentsGiven, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (codeOf(error) === 'EPIPE') return 0;
+    const verbose = argumentsGiven.includes('--verbose');
+    process.stderr.write(`${pc.red(`dialogpt: ${describe(error, verbose)}`)}\n`);
+    return 1;
+  }
+}
+
+function describe(error: unknown, verbose: boolean): string {
+  if (verbose && error instanceof Error) return error.stack ?? error.message;
+  if (error instanceof UserError) return error.message;
+  return `${messageOf(error)} (this is unexpected: run again with --verbose and report it)`;
+}
