@@ -1,0 +1,195 @@
+import type { Attributes } from './attributes.js';
+import { encodeModel } from './onnx.js';
+import { formatShape, sameShape, ShapeError } from './shapes.js';
+import { type ElementType, type Shape, Tensor } from './tensor.js';
+
+/** A node of the ONNX graph: one call of an operator. */
+export interface Node {
+  readonly operator: string;
+  /** The operator's domain: empty for standard ONNX, else a name such as `com.microsoft`. */
+  readonly domain: string;
+  /** An optional operand that is left out is undefined. */
+  readonly inputs: readonly (Tensor | undefined)[];
+  readonly outputs: readonly Tensor[];
+  readonly attributes: Attributes;
+}
+
+/** A constant whose bytes are in the graph, or in a file beside it. */
+export interface Initializer {
+  readonly tensor: Tensor;
+  readonly data: Uint8Array | ExternalData;
+}
+
+/** A stretch of bytes of a file, given relative to the folder of the `.onnx` file. */
+export interface ExternalData {
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * One differentiable step: the unit that gradient rules are written for. It may stand for one node
+ * or for several; `saved` holds what the rule wants to see again of its inside.
+ */
+export interface Operation {
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly options: OperationOptions;
+  readonly saved: readonly Tensor[];
+}
+
+/** What gradient rules need to know of an operation besides its tensors. */
+export interface OperationOptions {
+  readonly axis?: number;
+  readonly axes?: readonly number[];
+  readonly order?: readonly number[];
+  readonly ratio?: number;
+  readonly alpha?: number;
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+/** The version of the standard operator set that our graphs are written in. */
+const OPERATOR_SET = 20;
+
+/** The domain of ONNX Runtime's own operators. */
+export const CONTRIBUTED = 'com.microsoft';
+
+/**
+ * An ONNX graph under construction. Inputs and constants are asked of the graph; everything else
+ * is made by the functions in `operations/`, which check shapes as they add nodes.
+ */
+export class Graph {
+  /**
+   * Whether to use operators that only ONNX Runtime has and only its CPU provider runs fast
+   * (`FusedMatMul`, `FastGelu`); without them, the same graph is built of standard operators.
+   */
+  readonly fused: boolean;
+  readonly inputs: Tensor[] = [];
+  readonly outputs: Tensor[] = [];
+  readonly initializers: Initializer[] = [];
+  readonly nodes: Node[] = [];
+  readonly operations: Operation[] = [];
+  readonly #constants = new Map<string, Tensor>();
+  readonly #names = new Set<string>();
+  #nesting = 0;
+
+  constructor({ fused = true }: { readonly fused?: boolean } = {}) {
+    this.fused = fused;
+  }
+
+  /** Declares an input, to be fed at every run. */
+  input(name: string, type: ElementType, shape: Shape): Tensor {
+    const tensor = this.#tensor(name, type, shape);
+    this.inputs.push(tensor);
+    return tensor;
+  }
+
+  /** A constant that lies in a file beside the graph, such as a checkpoint's weights. */
+  external(name: string, type: ElementType, shape: Shape, data: ExternalData): Tensor {
+    const tensor = this.#tensor(name, type, shape);
+    this.initializers.push({ tensor, data });
+    return tensor;
+  }
+
+  /** A scalar float constant. */
+  scalar(value: number): Tensor {
+    return this.#constant('float32', [], Float32Array.of(value));
+  }
+
+  /** A list of whole numbers, as shapes and axes are given to operators. */
+  integers(values: readonly number[]): Tensor {
+    return this.#constant('int64', [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** A scalar truth value. */
+  boolean(value: boolean): Tensor {
+    return this.#constant('bool', [], Uint8Array.of(Number(value)));
+  }
+
+  /** Declares `tensor` an output under `name`. */
+  output(name: string, tensor: Tensor): Tensor {
+    const output = this.#tensor(name, tensor.type, tensor.shape);
+    this.nodes.push({
+      operator: 'Identity',
+      domain: '',
+      inputs: [tensor],
+      outputs: [output],
+      attributes: {},
+    });
+    this.outputs.push(output);
+    return output;
+  }
+
+  /**
+   * Adds a node and returns its outputs, one for each type and shape given. This is the ground
+   * floor: it checks nothing about the operator. Differentiable operations wrap it in
+   * {@link Graph.operation}.
+   */
+  node(
+    operator: string,
+    inputs: readonly (Tensor | undefined)[],
+    outputs: readonly { readonly type: ElementType; readonly shape: Shape }[],
+    attributes: Attributes = {},
+    domain = '',
+  ): Tensor[] {
+    for (const input of inputs) {
+      if (input !== undefined && input.graph !== this) {
+        throw new ShapeError(operator, [input], `${input.name} belongs to another graph`);
+      }
+    }
+    const tensors = outputs.map(({ type, shape }, position) =>
+      this.#tensor(
+        `${operator}_${this.nodes.length}${position === 0 ? '' : `_${position}`}`,
+        type,
+        shape,
+      ),
+    );
+    this.nodes.push({ operator, domain, inputs, outputs: tensors, attributes });
+    return tensors;
+  }
+
+  /**
+   * Records what `build` adds as one differentiable operation. Operations recorded inside `build`
+   * are its private matter: the gradient rule called `name` stands for all of them.
+   */
+  operation(
+    name: string,
+    inputs: readonly Tensor[],
+    options: OperationOptions,
+    build: () => { readonly outputs: readonly Tensor[]; readonly saved?: readonly Tensor[] },
+  ): readonly Tensor[] {
+    this.#nesting += 1;
+    const { outputs, saved = [] } = build();
+    this.#nesting -= 1;
+    if (this.#nesting === 0) this.operations.push({ name, inputs, outputs, options, saved });
+    return outputs;
+  }
+
+  /** The graph as the bytes of an `.onnx` file. */
+  serialize(): Uint8Array {
+    return encodeModel(this, OPERATOR_SET);
+  }
+
+  #constant(
+    type: ElementType,
+    shape: Shape,
+    values: Float32Array | BigInt64Array | Uint8Array,
+  ): Tensor {
+    const key = `${type}${formatShape(shape)}${values.join()}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined && sameShape(known.shape, shape)) return known;
+    const tensor = this.#tensor(`constant_${this.#constants.size}`, type, shape);
+    const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    this.initializers.push({ tensor, data });
+    this.#constants.set(key, tensor);
+    return tensor;
+  }
+
+  #tensor(name: string, type: ElementType, shape: Shape): Tensor {
+    if (this.#names.has(name)) throw new Error(`The graph already has a tensor named ${name}.`);
+    this.#names.add(name);
+    return new Tensor(this, name, type, shape);
+  }
+}

@@ -1,0 +1,126 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { Attribute } from './attributes.js';
+import { CONTRIBUTED, type Graph, type Initializer, type Node } from './graph.js';
+import { type Dimension, ELEMENT_TYPES, type Tensor } from './tensor.js';
+
+// The numbers in this file are field and enumeration numbers of onnx.proto (ONNX 1.16, IR 10).
+const IR_VERSION = 10;
+
+/** `TensorProto.DataLocation.EXTERNAL`. */
+const EXTERNAL = 1;
+
+/** A protocol-buffers message under construction: each method appends one field. */
+class Message {
+  readonly #writer = new BinaryWriter();
+
+  text(field: number, value: string): this {
+    this.#writer.tag(field, WireType.LengthDelimited).string(value);
+    return this;
+  }
+
+  bytes(field: number, value: Uint8Array): this {
+    this.#writer.tag(field, WireType.LengthDelimited).bytes(value);
+    return this;
+  }
+
+  integer(field: number, value: number): this {
+    this.#writer.tag(field, WireType.Varint).int64(value);
+    return this;
+  }
+
+  float(field: number, value: number): this {
+    this.#writer.tag(field, WireType.Bit32).float(value);
+    return this;
+  }
+
+  message(field: number, value: Message): this {
+    return this.bytes(field, value.finish());
+  }
+
+  each<T>(values: Iterable<T>, append: (message: this, value: T) => unknown): this {
+    for (const value of values) append(this, value);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    return this.#writer.finish();
+  }
+}
+
+/** `ModelProto`: the graph as the bytes of an `.onnx` file. */
+export function encodeModel(graph: Graph, operatorSet: number): Uint8Array {
+  return new Message()
+    .integer(1, IR_VERSION)
+    .text(2, 'dialogpt')
+    .message(7, graphMessage(graph))
+    .message(8, new Message().text(1, '').integer(2, operatorSet))
+    .message(8, new Message().text(1, CONTRIBUTED).integer(2, 1))
+    .finish();
+}
+
+function graphMessage(graph: Graph): Message {
+  return new Message()
+    .each(graph.nodes, (message, node) => message.message(1, nodeMessage(node)))
+    .text(2, 'dialogpt')
+    .each(graph.initializers, (message, value) => message.message(5, initializerMessage(value)))
+    .each(graph.inputs, (message, tensor) => message.message(11, valueInfoMessage(tensor)))
+    .each(graph.outputs, (message, tensor) => message.message(12, valueInfoMessage(tensor)));
+}
+
+function nodeMessage(node: Node): Message {
+  return new Message()
+    .each(node.inputs, (message, tensor) => message.text(1, tensor?.name ?? ''))
+    .each(node.outputs, (message, tensor) => message.text(2, tensor.name))
+    .text(3, node.outputs[0]?.name ?? '')
+    .text(4, node.operator)
+    .each(Object.entries(node.attributes), (message, [name, attribute]) =>
+      message.message(5, attributeMessage(name, attribute)),
+    )
+    .text(7, node.domain);
+}
+
+function attributeMessage(name: string, attribute: Attribute): Message {
+  const message = new Message().text(1, name);
+  switch (attribute.type) {
+    case 'float':
+      return message.float(2, attribute.value).integer(20, 1);
+    case 'int':
+      return message.integer(3, attribute.value).integer(20, 2);
+    case 'text':
+      return message.bytes(4, Buffer.from(attribute.value)).integer(20, 3);
+    case 'ints':
+      return message.each(attribute.value, (list, value) => list.integer(8, value)).integer(20, 7);
+  }
+}
+
+function initializerMessage({ tensor, data }: Initializer): Message {
+  const message = new Message()
+    .each(tensor.shape, (shape, dimension) => shape.integer(1, fixed(tensor, dimension)))
+    .integer(2, ELEMENT_TYPES[tensor.type])
+    .text(8, tensor.name);
+  if (data instanceof Uint8Array) return message.bytes(9, data);
+  const entries = { location: data.location, offset: data.offset, length: data.length };
+  return message
+    .each(Object.entries(entries), (list, [key, value]) =>
+      list.message(13, new Message().text(1, key).text(2, String(value))),
+    )
+    .integer(14, EXTERNAL);
+}
+
+function fixed(tensor: Tensor, dimension: Dimension): number {
+  if (typeof dimension === 'number') return dimension;
+  throw new Error(`The constant ${tensor.name} cannot have the open dimension ${dimension}.`);
+}
+
+function valueInfoMessage(tensor: Tensor): Message {
+  const shape = new Message().each(tensor.shape, (message, dimension) =>
+    message.message(
+      1,
+      typeof dimension === 'number'
+        ? new Message().integer(1, dimension)
+        : new Message().text(2, dimension),
+    ),
+  );
+  const tensorType = new Message().integer(1, ELEMENT_TYPES[tensor.type]).message(2, shape);
+  return new Message().text(1, tensor.name).message(2, new Message().message(1, tensorType));
+}

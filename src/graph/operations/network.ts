@@ -1,0 +1,122 @@
+import { float, int } from '../attributes.js';
+import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
+import type { Shape, Tensor } from '../tensor.js';
+import { only, pair, requireFloat, requireIndices, requireRank } from './checks.js';
+import { logarithm, multiply, subtract } from './elementwise.js';
+import { matmul } from './matrix.js';
+import { reduceMax, reduceSum } from './reduction.js';
+import { gather, squeeze } from './structure.js';
+
+/** `eˣ` normalised to sum to 1 over the last dimension. */
+export function softmax(x: Tensor): Tensor {
+  return overLastAxis('Softmax', x);
+}
+
+/** The logarithm of {@link softmax}, computed without overflow. */
+export function logSoftmax(x: Tensor): Tensor {
+  return overLastAxis('LogSoftmax', x);
+}
+
+function overLastAxis(name: string, x: Tensor): Tensor {
+  requireFloat(name, x);
+  return only(
+    x.graph.operation(name, [x], {}, () => ({
+      outputs: x.graph.node(name, [x], [x], { axis: int(-1) }),
+    })),
+  );
+}
+
+/**
+ * Normalises each last-dimension vector to mean 0 and variance 1, then scales and shifts it
+ * (Ba et al. 2016): `(x − mean) / √(variance + epsilon) · weight + bias`.
+ *
+ * @param x `[…, width]`
+ * @param weight `[width]`
+ * @param bias `[width]`
+ */
+export function layerNormalization(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  epsilon: number,
+): Tensor {
+  requireFloat('LayerNormalization', x);
+  const width = [dimensionAt('LayerNormalization', x, -1)];
+  if (!sameShape(weight.shape, width) || !sameShape(bias.shape, width)) {
+    throw new ShapeError('LayerNormalization', [x, weight, bias], 'the widths differ');
+  }
+  const { graph, type } = x;
+  const statistics = { type, shape: x.shape.with(-1, 1) };
+  return only(
+    graph.operation('LayerNormalization', [x, weight, bias], {}, () => {
+      const [normalized, ...saved] = graph.node(
+        'LayerNormalization',
+        [x, weight, bias],
+        [x, statistics, statistics],
+        { axis: int(-1), epsilon: float(epsilon) },
+      );
+      return { outputs: normalized === undefined ? [] : [normalized], saved };
+    }),
+  );
+}
+
+/**
+ * Zeroes each element with probability `ratio` and scales the others by `1 / (1 − ratio)`
+ * (Srivastava et al. 2014). It draws anew at every run, starting from `seed`.
+ */
+export function dropout(x: Tensor, ratio: number, seed: number): Tensor {
+  if (!(ratio >= 0 && ratio < 1)) {
+    throw new ShapeError('Dropout', [x], `the ratio ${ratio} is not at least 0 and below 1`);
+  }
+  if (ratio === 0) return x;
+  const { graph } = x;
+  return only(
+    graph.operation('Dropout', [x], { ratio }, () => {
+      const [output, mask] = pair(
+        graph.node(
+          'Dropout',
+          [x, graph.scalar(ratio), graph.boolean(true)],
+          [x, { type: 'bool', shape: x.shape }],
+          { seed: int(seed) },
+        ),
+      );
+      return { outputs: [output], saved: [mask] };
+    }),
+  );
+}
+
+/**
+ * The negative log-likelihood of each label under a linear layer without bias followed by a
+ * softmax: `−log softmax(hidden · weightᵀ)[label]`.
+ *
+ * It is one operation, because its gradient with respect to the logits is the softmax less a
+ * one-hot row. The softmax goes into both products as it is, and the labels' share is added as
+ * sparse rows, so nothing of the size of the logits is written a third time.
+ *
+ * @param hidden `[rows, width]`
+ * @param weight `[vocabulary, width]`
+ * @param labels `int64 [rows]`
+ * @returns `[rows]`
+ */
+export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tensor): Tensor {
+  requireRank('LinearCrossEntropy', hidden, 2);
+  requireIndices('LinearCrossEntropy', hidden, labels);
+  const rows: Shape = hidden.shape.slice(0, 1);
+  if (!sameShape(labels.shape, rows)) {
+    throw new ShapeError('LinearCrossEntropy', [hidden, labels], 'needs one label a row');
+  }
+  return only(
+    hidden.graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
+      const logits = matmul(hidden, weight, { transposeB: true });
+      const probabilities = softmax(logits);
+      const labelRows = gather(weight, labels);
+      const labelLogits = reduceSum(multiply(hidden, labelRows), [-1], true);
+      // max(probabilities) is exp(max(logits) − logsumexp), which gives logsumexp without a
+      // further pass of exponentials over the vocabulary.
+      const peak = logarithm(reduceMax(probabilities, [-1], true));
+      const logSumExp = subtract(reduceMax(logits, [-1], true), peak);
+      const losses = squeeze(subtract(logSumExp, labelLogits), -1);
+      return { outputs: [losses], saved: [probabilities, labelRows] };
+    }),
+  );
+}

@@ -1,0 +1,24 @@
+import { HostTensor } from './session.js';
+
+/** 32-bit floating-point numbers as a tensor; the memory is shared, not copied. */
+export function float32(data: Float32Array, shape: readonly number[]): HostTensor {
+  return new HostTensor('float32', data, shape);
+}
+
+/** Whole numbers as a 64-bit tensor, the type in which graphs take indices. */
+export function int64(values: ArrayLike<number>, shape: readonly number[]): HostTensor {
+  const data = new BigInt64Array(values.length);
+  for (let index = 0; index < data.length; index++) data[index] = BigInt(values[index] ?? 0);
+  return new HostTensor('int64', data, shape);
+}
+
+/** Whole numbers as a 32-bit tensor. */
+export function int32(values: ArrayLike<number>, shape: readonly number[]): HostTensor {
+  return new HostTensor('int32', Int32Array.from(values), shape);
+}
+
+/** The numbers of a 32-bit floating-point tensor, in place. */
+export function floatsOf(tensor: HostTensor | undefined): Float32Array {
+  if (tensor?.data instanceof Float32Array) return tensor.data;
+  throw new TypeError(`Expected a float32 tensor, got ${tensor?.type ?? 'nothing'}.`);
+}
