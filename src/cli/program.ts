@@ -3,9 +3,10 @@ import { createRequire } from 'node:module';
 import pc from 'picocolors';
 import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
+import { dataCommand } from './data.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
-const commands: readonly (() => CommandUnknownOpts)[] = [];
+const commands: readonly (() => CommandUnknownOpts)[] = [dataCommand];
 
 const packageJson = z
   .object({ version: z.string(), description: z.string() })

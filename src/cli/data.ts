@@ -1,0 +1,14 @@
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { dataImportCommand } from './data-import.js';
+
+/** The commands under `dialogpt data`, in the order in which its help lists them. */
+const commands: readonly (() => CommandUnknownOpts)[] = [dataImportCommand];
+
+/** `dialogpt data …`: from dumps and chats to conversations and datasets. */
+export function dataCommand(): CommandUnknownOpts {
+  const data = new Command('data').description(
+    'make conversations and datasets from Reddit dumps and chats',
+  );
+  for (const create of commands) data.addCommand(create());
+  return data;
+}
