@@ -72,6 +72,7 @@ export class Graph {
   readonly nodes: Node[] = [];
   readonly operations: Operation[] = [];
   readonly #constants = new Map<string, Tensor>();
+  readonly #exported = new Map<Tensor, string>();
   readonly #names = new Set<string>();
   #nesting = 0;
 
@@ -108,18 +109,21 @@ export class Graph {
     return this.#constant('bool', [], Uint8Array.of(Number(value)));
   }
 
-  /** Declares `tensor` an output under `name`. */
-  output(name: string, tensor: Tensor): Tensor {
-    const output = this.#tensor(name, tensor.type, tensor.shape);
-    this.nodes.push({
-      operator: 'Identity',
-      domain: '',
-      inputs: [tensor],
-      outputs: [output],
-      attributes: {},
-    });
-    this.outputs.push(output);
-    return output;
+  /**
+   * Declares `tensor` an output under `name`. The node that computes it writes there directly, so
+   * that it may share its memory with an input at run time.
+   */
+  output(name: string, tensor: Tensor): void {
+    const computed = this.nodes.some((node) => node.outputs.includes(tensor));
+    const source = computed && !this.#exported.has(tensor) ? tensor : this.#copy(tensor);
+    this.#claim(name);
+    this.#exported.set(source, name);
+    this.outputs.push(source);
+  }
+
+  /** The name of `tensor` in the serialised graph. */
+  nameOf(tensor: Tensor): string {
+    return this.#exported.get(tensor) ?? tensor.name;
   }
 
   /**
@@ -187,9 +191,19 @@ export class Graph {
     return tensor;
   }
 
+  #copy(tensor: Tensor): Tensor {
+    const [copy] = this.node('Identity', [tensor], [tensor]);
+    if (copy === undefined) throw new Error('A node of one output made none.');
+    return copy;
+  }
+
   #tensor(name: string, type: ElementType, shape: Shape): Tensor {
+    this.#claim(name);
+    return new Tensor(this, name, type, shape);
+  }
+
+  #claim(name: string): void {
     if (this.#names.has(name)) throw new Error(`The graph already has a tensor named ${name}.`);
     this.#names.add(name);
-    return new Tensor(this, name, type, shape);
   }
 }

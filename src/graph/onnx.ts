@@ -60,17 +60,19 @@ export function encodeModel(graph: Graph, operatorSet: number): Uint8Array {
 
 function graphMessage(graph: Graph): Message {
   return new Message()
-    .each(graph.nodes, (message, node) => message.message(1, nodeMessage(node)))
+    .each(graph.nodes, (message, node) => message.message(1, nodeMessage(graph, node)))
     .text(2, 'dialogpt')
     .each(graph.initializers, (message, value) => message.message(5, initializerMessage(value)))
-    .each(graph.inputs, (message, tensor) => message.message(11, valueInfoMessage(tensor)))
-    .each(graph.outputs, (message, tensor) => message.message(12, valueInfoMessage(tensor)));
+    .each(graph.inputs, (message, tensor) => message.message(11, valueInfoMessage(graph, tensor)))
+    .each(graph.outputs, (message, tensor) => message.message(12, valueInfoMessage(graph, tensor)));
 }
 
-function nodeMessage(node: Node): Message {
+function nodeMessage(graph: Graph, node: Node): Message {
   return new Message()
-    .each(node.inputs, (message, tensor) => message.text(1, tensor?.name ?? ''))
-    .each(node.outputs, (message, tensor) => message.text(2, tensor.name))
+    .each(node.inputs, (message, tensor) =>
+      message.text(1, tensor === undefined ? '' : graph.nameOf(tensor)),
+    )
+    .each(node.outputs, (message, tensor) => message.text(2, graph.nameOf(tensor)))
     .text(3, node.outputs[0]?.name ?? '')
     .text(4, node.operator)
     .each(Object.entries(node.attributes), (message, [name, attribute]) =>
@@ -112,7 +114,7 @@ function fixed(tensor: Tensor, dimension: Dimension): number {
   throw new Error(`The constant ${tensor.name} cannot have the open dimension ${dimension}.`);
 }
 
-function valueInfoMessage(tensor: Tensor): Message {
+function valueInfoMessage(graph: Graph, tensor: Tensor): Message {
   const shape = new Message().each(tensor.shape, (message, dimension) =>
     message.message(
       1,
@@ -122,5 +124,7 @@ function valueInfoMessage(tensor: Tensor): Message {
     ),
   );
   const tensorType = new Message().integer(1, ELEMENT_TYPES[tensor.type]).message(2, shape);
-  return new Message().text(1, tensor.name).message(2, new Message().message(1, tensorType));
+  return new Message()
+    .text(1, graph.nameOf(tensor))
+    .message(2, new Message().message(1, tensorType));
 }

@@ -1,0 +1,7 @@
+export {
+  type Example,
+  IGNORED_LABEL,
+  labelCount,
+  toExample,
+  type TokenizedDialogue,
+} from './example.js';

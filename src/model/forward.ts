@@ -1,0 +1,102 @@
+import {
+  add,
+  dropout,
+  gather,
+  gelu,
+  type Graph,
+  layerNormalization,
+  linear,
+  type Tensor,
+} from '../graph/index.js';
+import type { Gpt2Config } from './config.js';
+import {
+  layerParameter,
+  parameterLayout,
+  POSITION_EMBEDDING,
+  TOKEN_EMBEDDING,
+} from './parameters.js';
+
+/** A model's parameters as tensors of a graph, by name. */
+export type ParameterTensors = (name: string) => Tensor;
+
+/** Declares all parameters as inputs of the graph, under their own names. */
+export function parameterInputs(graph: Graph, config: Gpt2Config): ParameterTensors {
+  const tensors = new Map(
+    parameterLayout(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
+  );
+  return (name) => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new Error(`The model has no parameter ${name}.`);
+    return tensor;
+  };
+}
+
+/** What the model reads, each an `int64` tensor of one common shape `[…]`. */
+export interface TokenInputs {
+  readonly ids: Tensor;
+  /** Each token's place in its own sequence, from 0. */
+  readonly positions: Tensor;
+  /** Token-type ids: rows of the token embedding to add, as GPT-2 does it. */
+  readonly types?: Tensor;
+}
+
+/**
+ * How tokens look at each other in one layer: takes queries, keys and values side by side
+ * (`[…, 3 n_embd]`) and returns what each token gathered (`[…, n_embd]`). Everything else in the
+ * model treats each token by itself, so training on ragged batches and decoding with a cache
+ * differ in this function alone.
+ */
+export type Attention = (queriesKeysValues: Tensor, layer: number) => Tensor;
+
+/** Applies the model's dropout in training; outside of it, tensors pass as they are. */
+export type Dropout = (x: Tensor, ratio: number) => Tensor;
+
+/** Leaves out dropout, as everywhere but in training. */
+export const noDropout: Dropout = (x) => x;
+
+/** Dropout as in training, each place with a seed of its own. */
+export function trainingDropout(seed: number): Dropout {
+  let places = 0;
+  return (x, ratio) => dropout(x, ratio, seed + places++);
+}
+
+/**
+ * GPT-2 up to the hidden states that the head reads (Radford et al. 2019, section 2.3): embeddings,
+ * pre-normalised layers, and a last layer norm.
+ *
+ * @returns `[…, n_embd]`
+ */
+export function forward(
+  config: Gpt2Config,
+  parameter: ParameterTensors,
+  tokens: TokenInputs,
+  attention: Attention,
+  drop: Dropout = noDropout,
+): Tensor {
+  const embedding = parameter(TOKEN_EMBEDDING);
+  const positions = gather(parameter(POSITION_EMBEDDING), tokens.positions);
+  let x = add(gather(embedding, tokens.ids), positions);
+  if (tokens.types !== undefined) x = add(x, gather(embedding, tokens.types));
+  x = drop(x, config.embd_pdrop);
+
+  for (let layer = 0; layer < config.n_layer; layer++) {
+    const own = (name: string) => parameter(layerParameter(layer, name));
+    const project = (name: string, input: Tensor) =>
+      linear(input, own(`${name}.weight`), own(`${name}.bias`));
+    const normalize = (name: string) =>
+      layerNormalization(x, own(`${name}.weight`), own(`${name}.bias`), config.layer_norm_epsilon);
+
+    const gathered = attention(project('attn.c_attn', normalize('ln_1')), layer);
+    x = add(x, drop(project('attn.c_proj', gathered), config.resid_pdrop));
+
+    const inner = gelu(project('mlp.c_fc', normalize('ln_2')));
+    x = add(x, drop(project('mlp.c_proj', inner), config.resid_pdrop));
+  }
+
+  return layerNormalization(
+    x,
+    parameter('transformer.ln_f.weight'),
+    parameter('transformer.ln_f.bias'),
+    config.layer_norm_epsilon,
+  );
+}

@@ -1,0 +1,111 @@
+import type { Random } from '../base/random.js';
+import { type Gpt2Config, innerWidth } from './config.js';
+
+/** One parameter tensor and its place in the buffer that holds all of them. */
+export interface Parameter {
+  /** Hugging Face's name in `GPT2LMHeadModel`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** The first element's place in the buffer. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The names of the two embedding tables. */
+export const TOKEN_EMBEDDING = 'transformer.wte.weight';
+export const POSITION_EMBEDDING = 'transformer.wpe.weight';
+
+/** The name of a parameter of layer `layer`, such as `ln_1.weight`. */
+export function layerParameter(layer: number, name: string): string {
+  return `transformer.h.${layer}.${name}`;
+}
+
+/** The names and shapes of all parameters, in the order of the model's computation. */
+export function parameterShapes(config: Gpt2Config): ReadonlyMap<string, readonly number[]> {
+  const width = config.n_embd;
+  const inner = innerWidth(config);
+  const shapes = new Map<string, readonly number[]>([
+    [TOKEN_EMBEDDING, [config.vocab_size, width]],
+    [POSITION_EMBEDDING, [config.n_positions, width]],
+  ]);
+  const ofLayer: readonly (readonly [string, readonly number[]])[] = [
+    ['ln_1.weight', [width]],
+    ['ln_1.bias', [width]],
+    ['attn.c_attn.weight', [width, 3 * width]],
+    ['attn.c_attn.bias', [3 * width]],
+    ['attn.c_proj.weight', [width, width]],
+    ['attn.c_proj.bias', [width]],
+    ['ln_2.weight', [width]],
+    ['ln_2.bias', [width]],
+    ['mlp.c_fc.weight', [width, inner]],
+    ['mlp.c_fc.bias', [inner]],
+    ['mlp.c_proj.weight', [inner, width]],
+    ['mlp.c_proj.bias', [width]],
+  ];
+  for (let layer = 0; layer < config.n_layer; layer++) {
+    for (const [name, shape] of ofLayer) shapes.set(layerParameter(layer, name), shape);
+  }
+  shapes.set('transformer.ln_f.weight', [width]);
+  shapes.set('transformer.ln_f.bias', [width]);
+  return shapes;
+}
+
+/** The places of all parameters in one buffer. */
+export function parameterLayout(config: Gpt2Config): readonly Parameter[] {
+  let offset = 0;
+  return [...parameterShapes(config)].map(([name, shape]) => {
+    const length = shape.reduce((product, dimension) => product * dimension, 1);
+    const parameter = { name, shape, offset, length };
+    offset += length;
+    return parameter;
+  });
+}
+
+/** The number of parameters of a model. */
+export function parameterCount(config: Gpt2Config): number {
+  return parameterLayout(config).reduce((total, { length }) => total + length, 0);
+}
+
+/**
+ * One number for each parameter of a model, in one contiguous buffer: its weights, or their
+ * gradients, or an optimizer's moments.
+ */
+export class Parameters {
+  readonly config: Gpt2Config;
+  readonly layout: readonly Parameter[];
+  /** All parameters, one after the other in the order of {@link layout}. */
+  readonly buffer: Float32Array;
+
+  /** All zeros. */
+  constructor(config: Gpt2Config) {
+    this.config = config;
+    this.layout = parameterLayout(config);
+    this.buffer = new Float32Array(parameterCount(config));
+  }
+
+  /** The part of the buffer that belongs to one parameter; not a copy. */
+  view({ offset, length }: Parameter): Float32Array {
+    return this.buffer.subarray(offset, offset + length);
+  }
+
+  /**
+   * Fresh weights as Hugging Face's `_init_weights` draws them: normal with standard deviation
+   * `initializer_range`, for the projections into the residual stream divided by √(2 n_layer);
+   * biases 0, layer norms 1.
+   */
+  static initialize(config: Gpt2Config, random: Random): Parameters {
+    const parameters = new Parameters(config);
+    const deviation = config.initializer_range;
+    for (const parameter of parameters.layout) {
+      const values = parameters.view(parameter);
+      if (parameter.shape.length === 1) {
+        values.fill(parameter.name.endsWith('.weight') ? 1 : 0);
+        continue;
+      }
+      const residual = parameter.name.endsWith('c_proj.weight');
+      const spread = residual ? deviation / Math.sqrt(2 * config.n_layer) : deviation;
+      for (let index = 0; index < values.length; index++) values[index] = spread * random.normal();
+    }
+    return parameters;
+  }
+}
