@@ -1,0 +1,87 @@
+import { BytePairEncodingCore } from 'gpt-tokenizer/BytePairEncodingCore';
+import { gpt2Vocabulary, loadVocabulary, type Vocabulary } from './vocabulary.js';
+
+/** Where GPT-2 cuts a text before it merges bytes (openai/gpt-2, `encoder.py`). */
+export const WORD_PATTERN =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
+/** GPT-2's byte-level byte-pair encoding with some vocabulary. */
+export class Tokenizer {
+  readonly vocabulary: Vocabulary;
+  /** The id of `<|endoftext|>`. */
+  readonly endOfText: number;
+  readonly #encoding: BytePairEncodingCore;
+  readonly #bytes: readonly Uint8Array[];
+
+  constructor(vocabulary: Vocabulary) {
+    this.vocabulary = vocabulary;
+    this.endOfText = vocabulary.tokens.length;
+    this.#bytes = vocabulary.tokens.map((bytes) => Uint8Array.from(bytes));
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    this.#encoding = new BytePairEncodingCore({
+      bytePairRankDecoder: this.#bytes.map((bytes) => {
+        try {
+          return decoder.decode(bytes);
+        } catch {
+          return [...bytes];
+        }
+      }),
+      tokenSplitRegex: WORD_PATTERN,
+    });
+  }
+
+  /** The number of tokens, `<|endoftext|>` included. */
+  get size(): number {
+    return this.#bytes.length + 1;
+  }
+
+  /**
+   * The token ids of a text. The text is only text: `<|endoftext|>` in it is spelled out, not
+   * taken for the token. Half of a surrogate pair is encoded as U+FFFD.
+   */
+  encode(text: string): number[] {
+    return this.#encoding.encodeNative(text.toWellFormed());
+  }
+
+  /** The bytes of a token; none for `<|endoftext|>`. */
+  bytesOf(id: number): Uint8Array {
+    return this.#bytes[id] ?? new Uint8Array();
+  }
+
+  /** The text of token ids. Bytes that are not UTF-8 become U+FFFD; `<|endoftext|>` is left out. */
+  decode(ids: Iterable<number>): string {
+    const decoder = this.decoder();
+    let text = '';
+    for (const id of ids) text += decoder.push(id);
+    return text + decoder.end();
+  }
+
+  /** Decodes token by token; a character whose bytes are spread over tokens comes when complete. */
+  decoder(): TokenDecoder {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    return {
+      push: (id) => decoder.decode(this.bytesOf(id), { stream: true }),
+      end: () => decoder.decode(),
+    };
+  }
+}
+
+/** Turns tokens into text one after the other. */
+export interface TokenDecoder {
+  /** The text that this token completes; may be empty. */
+  push(id: number): string;
+  /** What is left: U+FFFD for bytes that never became a character. */
+  end(): string;
+}
+
+let gpt2: Tokenizer | undefined;
+
+/** GPT-2's own tokenizer. */
+export function gpt2Tokenizer(): Tokenizer {
+  return (gpt2 ??= new Tokenizer(gpt2Vocabulary()));
+}
+
+/** The tokenizer whose `vocab.json` and `merges.txt` lie in a folder. */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  return new Tokenizer(await loadVocabulary(folder));
+}

@@ -1,0 +1,138 @@
+import ranks from 'gpt-tokenizer/bpeRanks/r50k_base';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../base/errors.js';
+import { readJson, readText, writeFileWhole } from '../base/files.js';
+import { bytesToText, textToBytes } from './bytes.js';
+
+/** The token that ends every turn and every text. */
+export const END_OF_TEXT = '<|endoftext|>';
+
+/**
+ * The tokens of a byte-level byte-pair encoding, as lists of bytes. A token's place is its id, and
+ * of two merges the one that makes the lower id goes first. The end-of-text token comes last.
+ */
+export interface Vocabulary {
+  readonly tokens: readonly (readonly number[])[];
+}
+
+/** GPT-2's vocabulary of 50,257 tokens. */
+export function gpt2Vocabulary(): Vocabulary {
+  const encoder = new TextEncoder();
+  return {
+    tokens: ranks.map((token) =>
+      typeof token === 'string' ? [...encoder.encode(token)] : [...token],
+    ),
+  };
+}
+
+/** A token's bytes as a key of a map. */
+function keyOf(bytes: readonly number[]): string {
+  return String.fromCharCode(...bytes);
+}
+
+/**
+ * The merges behind a vocabulary, as `merges.txt` lists them: for each token of more than one byte
+ * the two tokens that it is made of, which are what remains when all earlier merges are applied
+ * to its bytes.
+ */
+export function mergesOf({ tokens }: Vocabulary): readonly (readonly [string, string])[] {
+  const rankOf = new Map(tokens.map((bytes, rank) => [keyOf(bytes), rank]));
+  return tokens.flatMap((bytes, rank): (readonly [string, string])[] => {
+    if (bytes.length === 1) return [];
+    let parts = bytes.map((byte) => [byte]);
+    while (parts.length > 2) {
+      let best = { rank, place: -1 };
+      for (let place = 0; place + 1 < parts.length; place++) {
+        const joined = rankOf.get(keyOf([...(parts[place] ?? []), ...(parts[place + 1] ?? [])]));
+        if (joined !== undefined && joined < best.rank) best = { rank: joined, place };
+      }
+      if (best.place < 0) throw new Error(`Token ${rank} is not made of two earlier tokens.`);
+      parts = parts.toSpliced(best.place, 2, [
+        ...(parts[best.place] ?? []),
+        ...(parts[best.place + 1] ?? []),
+      ]);
+    }
+    return [[bytesToText(parts[0] ?? []), bytesToText(parts[1] ?? [])]];
+  });
+}
+
+/** Writes `vocab.json`, `merges.txt` and `tokenizer_config.json` as Hugging Face reads them. */
+export async function saveVocabulary(
+  folder: string,
+  vocabulary: Vocabulary,
+  longest: number,
+): Promise<void> {
+  const entries = vocabulary.tokens.map((bytes, id) => [bytesToText(bytes), id] as const);
+  const ids = new Map([...entries, [END_OF_TEXT, entries.length] as const]);
+  const merges = mergesOf(vocabulary).map(([left, right]) => `${left} ${right}\n`);
+  await writeFileWhole(join(folder, 'vocab.json'), asciiJson(ids));
+  await writeFileWhole(join(folder, 'merges.txt'), `#version: 0.2\n${merges.join('')}`);
+  const config = {
+    tokenizer_class: 'GPT2Tokenizer',
+    add_prefix_space: false,
+    bos_token: END_OF_TEXT,
+    eos_token: END_OF_TEXT,
+    unk_token: END_OF_TEXT,
+    model_max_length: longest,
+  };
+  await writeFileWhole(
+    join(folder, 'tokenizer_config.json'),
+    `${JSON.stringify(config, undefined, 2)}\n`,
+  );
+}
+
+/** Token ids as JSON in the form of GPT-2's own file: ASCII only, a space after `:` and `,`. */
+function asciiJson(ids: ReadonlyMap<string, number>): string {
+  const escaped = (token: string) =>
+    JSON.stringify(token).replace(
+      /[\u007f-\uffff]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return `{${[...ids].map(([token, id]) => `${escaped(token)}: ${id}`).join(', ')}}`;
+}
+
+const idsSchema = z.record(z.string(), z.number().int().nonnegative());
+
+/**
+ * Reads `vocab.json` and `merges.txt` from a folder.
+ *
+ * @throws UserError where they are damaged, do not belong together, or are not GPT-2's kind.
+ */
+export async function loadVocabulary(folder: string): Promise<Vocabulary> {
+  const path = join(folder, 'vocab.json');
+  const parsed = idsSchema.safeParse(await readJson(path));
+  if (!parsed.success) throw new UserError(`${path}: this is not a list of tokens with their ids.`);
+  const tokens: (readonly number[])[] = [];
+  const ids = parsed.data;
+  const count = Object.keys(ids).length;
+  if (ids[END_OF_TEXT] !== count - 1) {
+    throw new UserError(`${path}: ${END_OF_TEXT} must be the last of its ${count} tokens.`);
+  }
+  for (const [token, id] of Object.entries(ids)) {
+    if (token === END_OF_TEXT) continue;
+    const bytes = textToBytes(token);
+    if (bytes === undefined || id >= count - 1 || tokens[id] !== undefined) {
+      throw new UserError(
+        `${path}: the token "${token}" (id ${id}) is not one of a byte-level vocabulary.`,
+      );
+    }
+    tokens[id] = bytes;
+  }
+  const vocabulary = { tokens };
+  await checkMerges(join(folder, 'merges.txt'), vocabulary);
+  return vocabulary;
+}
+
+/** The encoder needs no merges beside the ids, as long as both are in the same order. */
+async function checkMerges(path: string, vocabulary: Vocabulary): Promise<void> {
+  const text = await readText(path);
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#version'));
+  const merged = vocabulary.tokens.filter((bytes) => bytes.length > 1).map(bytesToText);
+  const index = merged.findIndex((token, place) => lines[place]?.replace(' ', '') !== token);
+  if (index >= 0 || lines.length !== merged.length) {
+    throw new UserError(
+      `${path}: merge ${index + 1} is not in the order of vocab.json; the two files do not belong together.`,
+    );
+  }
+}
