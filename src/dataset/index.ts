@@ -1,3 +1,13 @@
+export { buildDataset, type BuildOptions } from './build.js';
+export {
+  Dataset,
+  DATASET_FILE,
+  type DatasetDescription,
+  readDescription,
+  type Split,
+  type SplitDescription,
+  SPLITS,
+} from './dataset.js';
 export {
   type Example,
   IGNORED_LABEL,
@@ -5,3 +15,4 @@ export {
   toExample,
   type TokenizedDialogue,
 } from './example.js';
+export { LONG_MODES, type LongMode, splitDialogue } from './split.js';
