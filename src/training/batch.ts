@@ -11,6 +11,8 @@ export interface Batch {
   readonly size: number;
   /** The number of tokens of all examples. */
   readonly tokens: number;
+  /** The number of places in the padded form that attention works on. */
+  readonly places: number;
   /** The token to predict, for each labelled token in order: `[labels]`. */
   readonly labels: Int32Array;
   /** The example that each label belongs to: `[labels]`. */
@@ -68,6 +70,7 @@ export function makeBatch(examples: readonly Example[], withTokenTypes = false):
   return {
     size: examples.length,
     tokens,
+    places,
     labels: Int32Array.from(labels),
     labelRows: Int32Array.from(labelRows),
     lookups: {
