@@ -1,0 +1,35 @@
+import { gather, Graph, matmul, reshape } from '../graph/index.js';
+import {
+  cacheLayoutInputs,
+  cachedAttention,
+  forward,
+  type Gpt2Config,
+  parameterInputs,
+  TOKEN_EMBEDDING,
+} from '../model/index.js';
+
+/** The name of the output with the scores of the next token: `[batch, vocab_size]`. */
+export const LOGITS = 'logits';
+
+/**
+ * A graph that reads new tokens after those in a cache of keys and values and scores the token
+ * after the last of each row. The same graph reads a prompt and takes single steps.
+ *
+ * Inputs besides the parameters: `ids` and `positions` (`int64 [batch, time]`), `last` (`int64
+ * [batch]`: the place of each row's last new token in the batch, row by row), the cache and its
+ * lengths (see {@link cachedAttention}).
+ */
+export function decodeGraph(config: Gpt2Config, fused = true): Graph {
+  const graph = new Graph({ fused });
+  const parameter = parameterInputs(graph, config);
+  const ids = graph.input('ids', 'int64', ['batch', 'time']);
+  const positions = graph.input('positions', 'int64', ['batch', 'time']);
+  const attention = cachedAttention(graph, config, cacheLayoutInputs(graph));
+  const hidden = forward(config, parameter, { ids, positions }, attention);
+  const last = gather(
+    reshape(hidden, ['batch·time', config.n_embd]),
+    graph.input('last', 'int64', ['batch']),
+  );
+  graph.output(LOGITS, matmul(last, parameter(TOKEN_EMBEDDING), { transposeB: true }));
+  return graph;
+}

@@ -1,0 +1,128 @@
+import { once } from 'node:events';
+import { ReadableStream } from 'node:stream/web';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { UserError } from '../base/errors.js';
+import { generationOptions, type GenerationOptions } from './options.js';
+import type { DecoderOptions } from './decoder.js';
+import { type ModelRequest, modelEvent } from './protocol.js';
+
+/** How {@link DialogModel.reply} replies. */
+export interface ReplyOptions extends GenerationOptions {
+  /** Ends the reply; what has been generated so far has been yielded. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A dialogue model that one can talk to. It runs in a thread of its own, so the caller stays
+ * responsive while it thinks.
+ *
+ * ```ts
+ * await using model = await loadModel('my-model');
+ * for await (const piece of model.reply(['Hello!'])) process.stdout.write(piece);
+ * ```
+ */
+export class DialogModel {
+  readonly #worker: Worker;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+  }
+
+  /**
+   * Loads a model.
+   *
+   * @param path a folder in Hugging Face's layout, such as `dialogpt train` writes
+   * @throws UserError if there is no such model or it is damaged.
+   */
+  static async load(path: string, options: DecoderOptions = {}): Promise<DialogModel> {
+    const worker = new Worker(new URL('./model-worker.js', import.meta.url), {
+      workerData: { path, options },
+    });
+    const event = modelEvent(await firstMessage(worker));
+    if (event.type === 'failed') {
+      await worker.terminate();
+      throw event.user ? new UserError(event.message) : new Error(event.message);
+    }
+    worker.unref();
+    return new DialogModel(worker);
+  }
+
+  /**
+   * Replies to a conversation, piece by piece. Requests are served one after the other.
+   *
+   * @param history the turns so far, oldest first; the last is the one to reply to
+   * @throws UserError if an option cannot be, or there is nothing to reply to.
+   */
+  async *reply(
+    history: readonly string[],
+    { signal, ...options }: ReplyOptions = {},
+  ): AsyncGenerator<string, void, undefined> {
+    generationOptions(options);
+    if (isAborted(signal)) return;
+    const { port1: port, port2 } = new MessageChannel();
+    const request: ModelRequest = { history: [...history], options, port: port2 };
+    let fail: (error: Error) => void = () => undefined;
+    const pieces = new ReadableStream<string>({
+      start: (controller) => {
+        fail = (error) => {
+          controller.error(error);
+        };
+        port.on('message', (message: unknown) => {
+          const event = modelEvent(message);
+          if (event.type === 'piece') controller.enqueue(event.text);
+          else if (event.type === 'done') port.close();
+          else if (event.type === 'failed') {
+            controller.error(event.user ? new UserError(event.message) : new Error(event.message));
+          }
+        });
+        port.once('close', () => {
+          closeQuietly(controller);
+        });
+        this.#worker.once('error', fail);
+      },
+    });
+    const stop = () => {
+      port.close();
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    this.#worker.ref();
+    this.#worker.postMessage(request, [port2]);
+    try {
+      yield* pieces;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      this.#worker.off('error', fail);
+      port.close();
+      this.#worker.unref();
+    }
+  }
+
+  /** Ends the model's thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+/** Loads a model to talk to; see {@link DialogModel.load}. */
+export async function loadModel(path: string, options: DecoderOptions = {}): Promise<DialogModel> {
+  return DialogModel.load(path, options);
+}
+
+/** The first message of a thread; rejects if it fails before. */
+async function firstMessage(worker: Worker): Promise<unknown> {
+  const messages: unknown[] = await once(worker, 'message');
+  return messages[0];
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted ?? false;
+}
+
+/** A stream that has already failed refuses to be closed, which is no error of anybody. */
+function closeQuietly(controller: { close(): void }): void {
+  try {
+    controller.close();
+  } catch {
+    // It has ended.
+  }
+}
