@@ -1,3 +1,4 @@
+export { freshCheckpoint } from './fresh.js';
 export {
   type Checkpoint,
   loadCheckpoint,

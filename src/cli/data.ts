@@ -1,8 +1,14 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { dataBuildCommand } from './data-build.js';
 import { dataImportCommand } from './data-import.js';
+import { dataInspectCommand } from './data-inspect.js';
 
 /** The commands under `dialogpt data`, in the order in which its help lists them. */
-const commands: readonly (() => CommandUnknownOpts)[] = [dataImportCommand];
+const commands: readonly (() => CommandUnknownOpts)[] = [
+  dataImportCommand,
+  dataBuildCommand,
+  dataInspectCommand,
+];
 
 /** `dialogpt data …`: from dumps and chats to conversations and datasets. */
 export function dataCommand(): CommandUnknownOpts {

@@ -3,10 +3,21 @@ import { createRequire } from 'node:module';
 import pc from 'picocolors';
 import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
+import { chatCommand } from './chat.js';
 import { dataCommand } from './data.js';
+import { demoCommand } from './demo.js';
+import { evalCommand } from './eval.js';
+import { INTERRUPTED, InterruptedError } from './interrupt.js';
+import { trainCommand } from './train.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
-const commands: readonly (() => CommandUnknownOpts)[] = [dataCommand];
+const commands: readonly (() => CommandUnknownOpts)[] = [
+  demoCommand,
+  trainCommand,
+  chatCommand,
+  dataCommand,
+  evalCommand,
+];
 
 const packageJson = z
   .object({ version: z.string(), description: z.string() })
@@ -39,7 +50,10 @@ function passSettingsDown(parent: CommandUnknownOpts): void {
   }
 }
 
-/** Runs one command line and returns the exit code: 0 done, 1 failed, 2 not understood. */
+/**
+ * Runs one command line and returns the exit code: 0 done, 1 failed, 2 not understood, 130 ended by
+ * Ctrl-C.
+ */
 export async function runCommandLine(argumentsGiven: readonly string[]): Promise<number> {
   try {
     await createProgram().parseAsync(argumentsGiven, { from: 'user' });
@@ -49,7 +63,7 @@ export async function runCommandLine(argumentsGiven: readonly string[]): Promise
     if (codeOf(error) === 'EPIPE') return 0;
     const verbose = argumentsGiven.includes('--verbose');
     process.stderr.write(`${pc.red(`dialogpt: ${describe(error, verbose)}`)}\n`);
-    return 1;
+    return error instanceof InterruptedError ? INTERRUPTED : 1;
   }
 }
 

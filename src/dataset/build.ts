@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { writeFileWhole, writeFolderWhole } from '../base/files.js';
 import { type Conversation, readConversations } from '../corpus/conversation.js';
-import type { Tokenizer } from '../tokenizer/index.js';
+import { gpt2Tokenizer, saveVocabulary, type Tokenizer } from '../tokenizer/index.js';
 import {
   DATASET_FILE,
   type DatasetDescription,
@@ -36,7 +36,8 @@ export interface BuildOptions {
 
 /**
  * Builds a dataset of a corpus in the TSV format: what the original's `prepro.py` does, stored as
- * Parquet shards with a `dataset.json`, whole or not at all.
+ * Parquet shards with a `dataset.json` and, unless it is GPT-2's own, the tokenizer; whole or not
+ * at all.
  *
  * @throws UserError if a line cannot be read (unless `compat`), or nothing can be learnt.
  */
@@ -94,6 +95,9 @@ export async function buildDataset(
       counts,
       splits,
     };
+    // GPT-2's own tokenizer is known everywhere; any other travels with what it made.
+    if (tokenizer !== gpt2Tokenizer())
+      await saveVocabulary(folder, tokenizer.vocabulary, maxSequenceLength);
     await writeFileWhole(join(folder, DATASET_FILE), `${JSON.stringify(description, null, 2)}\n`);
   });
   if (description === undefined) throw new Error('A dataset was written without a description.');

@@ -118,10 +118,15 @@ export class Dataset {
     return turnLengths.map((length) => tokenIds.slice(start, (start += length)));
   }
 
+  /** The weight of each turn of an example. */
+  weights(index: number): readonly number[] {
+    return at(this.#rows, index).turnWeights;
+  }
+
   /** An example, ready to be put into a batch. */
   example(index: number): Example {
-    const weights = at(this.#rows, index).turnWeights;
-    const example = toExample({ turns: this.turns(index), weights }, this.description.endOfText);
+    const dialogue = { turns: this.turns(index), weights: this.weights(index) };
+    const example = toExample(dialogue, this.description.endOfText);
     if (example === undefined) throw new Error(`Example ${index} of the dataset has no label.`);
     return example;
   }

@@ -15,4 +15,5 @@ export {
   toExample,
   type TokenizedDialogue,
 } from './example.js';
+export { trainTokenizer } from './vocabulary.js';
 export { LONG_MODES, type LongMode, splitDialogue } from './split.js';

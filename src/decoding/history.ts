@@ -3,17 +3,19 @@ import type { Tokenizer } from '../tokenizer/index.js';
 
 /**
  * A conversation so far as the tokens that a reply is generated after: each turn followed by the
- * end-of-text token. If that is longer than `limit`, whole turns are left out from the oldest on;
- * the last turn is always there, cut at its start if it alone is too long.
+ * end-of-text token. If there are more turns or tokens than allowed, whole turns are left out from
+ * the oldest on; the last turn is always there, cut at its start if it alone is too long.
  *
  * @param history the turns, oldest first; the last is the one to reply to
- * @param limit the most tokens
+ * @param longest the most tokens
+ * @param mostTurns the most turns; 0 is as many as there is room for
  * @throws UserError if there is nothing to reply to.
  */
 export function promptTokens(
   tokenizer: Tokenizer,
   history: readonly string[],
-  limit: number,
+  longest: number,
+  mostTurns = 0,
 ): number[] {
   const turns = history
     .map((turn) => turn.trim().replace(/\s+/g, ' '))
@@ -22,9 +24,10 @@ export function promptTokens(
   const last = turns.pop();
   if (last === undefined)
     throw new UserError('There is nothing to reply to: the message is empty.');
-  let prompt = last.slice(-limit);
-  for (const turn of turns.reverse()) {
-    if (turn.length + prompt.length > limit) break;
+  let prompt = last.slice(-longest);
+  const earlier = mostTurns === 0 ? turns : turns.slice(Math.max(0, turns.length - mostTurns + 1));
+  for (const turn of earlier.reverse()) {
+    if (turn.length + prompt.length > longest) break;
     prompt = [...turn, ...prompt];
   }
   return prompt;

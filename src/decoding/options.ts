@@ -15,6 +15,8 @@ const optionsSchema = z
     topK: z.number().int().nonnegative().default(40),
     /** Draw from the likeliest tokens that together have this probability. */
     topP: z.number().gt(0).max(1).default(1),
+    /** The most turns of the conversation that are read, the last included; 0 is all there is room for. */
+    maxHistoryTurns: z.number().int().nonnegative().default(5),
     /** Where the drawing of random numbers starts; without it, every reply differs. */
     seed: z.number().int().nonnegative().optional(),
   })

@@ -46,10 +46,10 @@ export async function* streamReply(
   history: readonly string[],
   options: GenerationOptions = {},
 ): AsyncGenerator<string, void, undefined> {
-  const { maxNewTokens } = generationOptions(options);
+  const { maxNewTokens, maxHistoryTurns } = generationOptions(options);
   const room = decoder.config.n_positions;
-  const limit = Math.max(1, room - Math.min(maxNewTokens, Math.floor(room / 2)));
-  const prompt = promptTokens(tokenizer, history, limit);
+  const longest = Math.max(1, room - Math.min(maxNewTokens, Math.floor(room / 2)));
+  const prompt = promptTokens(tokenizer, history, longest, maxHistoryTurns);
   const text = tokenizer.decoder();
   let started = false;
   for await (const token of generateTokens(decoder, tokenizer.endOfText, prompt, options)) {

@@ -48,6 +48,7 @@ export class Session {
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
+        extra: { session: { intra_op: { allow_spinning: process.env.SPIN ?? '0' } } },
         // The pattern planner reserves about 1 GB that GPT-2 small does not need.
         enableMemPattern: false,
         ...(threads === undefined ? {} : { intraOpNumThreads: threads }),

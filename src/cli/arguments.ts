@@ -1,0 +1,44 @@
+import { InvalidArgumentError } from '@commander-js/extra-typings';
+
+/** Reads a flag's value as a whole number of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Give a whole number of at least ${least}.`);
+    }
+    return value;
+  };
+}
+
+/** Reads a flag's value as a number for which `accepts` holds; `what` says which those are. */
+export function number(
+  what: string,
+  accepts: (value: number) => boolean,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || !accepts(value)) {
+      throw new InvalidArgumentError(`Give ${what}.`);
+    }
+    return value;
+  };
+}
+
+/** Reads `true` or `false`, as the original's flags take them. */
+export function truth(text: string): boolean {
+  const lower = text.toLowerCase();
+  if (lower !== 'true' && lower !== 'false') {
+    throw new InvalidArgumentError('Give true or false.');
+  }
+  return lower === 'true';
+}
+
+/** The object without the entries that are undefined, as options that were not given are. */
+export function defined<T extends object>(
+  options: T,
+): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  const result: { [Key in keyof T]?: Exclude<T[Key], undefined> } = {};
+  return Object.assign(result, Object.fromEntries(entries));
+}

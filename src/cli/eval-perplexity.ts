@@ -1,0 +1,81 @@
+import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UserError, withFileErrors } from '../base/errors.js';
+import { loadCheckpoint } from '../checkpoint/index.js';
+import { buildDataset, Dataset, SPLITS } from '../dataset/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
+import { LossModel, measurePerplexity, unigramPerplexity } from '../training/index.js';
+import { truth, wholeNumber } from './arguments.js';
+
+/** `dialogpt eval perplexity`: a model and conversations → how well it predicts them. */
+export function evalPerplexityCommand(): CommandUnknownOpts {
+  return new Command('perplexity')
+    .description("a model's perplexity on a dataset or on conversations as TSV")
+    .requiredOption('--model <folder>', 'the model')
+    .requiredOption('--data <path>', 'a dataset (`dialogpt data build`) or a TSV of conversations')
+    .addOption(
+      new Option('--split <name>', 'the part of a dataset')
+        .choices(SPLITS)
+        .default('validation' as const),
+    )
+    .option('--batch-size <examples>', 'examples in a batch', wholeNumber(1), 16)
+    .option('--no-token-id <truth>', 'leave out token-type ids (the numbers of turns)', truth, true)
+    .option('--json', 'print the figures as JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  dialogpt eval perplexity --model my-model --data held-out.tsv',
+    )
+    .action(async ({ model, data, split, batchSize, tokenId, json }) => {
+      const { parameters, tokenizer } = await loadCheckpoint(model);
+      const isFolder = (await withFileErrors(data, () => stat(data))).isDirectory();
+      const held = isFolder
+        ? await Dataset.open(data, split)
+        : await datasetOf(data, tokenizer, parameters.config.n_positions);
+      if (held.length === 0) {
+        throw new UserError(
+          `${data}: its ${split} part is empty; give another --split, or build it with --validation.`,
+        );
+      }
+      // The flag is the original's `no_token_id`; the parser takes its `no` for a prefix.
+      const tokenTypes = !tokenId;
+      await using lossModel = await LossModel.forEvaluation(parameters, { tokenTypes });
+      const perplexity = await measurePerplexity(lossModel, held, { batchSize, tokenTypes });
+      const figures = {
+        ...perplexity,
+        examples: held.length,
+        ...(isFolder && split === 'validation'
+          ? { unigram: unigramPerplexity(await Dataset.open(data, 'train'), held, tokenizer.size) }
+          : {}),
+      };
+      if (json === true) {
+        console.log(JSON.stringify(figures));
+        return;
+      }
+      console.log(`perplexity per token     ${perplexity.perplexity.toFixed(3)}`);
+      console.log(
+        `perplexity per sequence  ${perplexity.sequencePerplexity.toFixed(3)} (as the original prints it)`,
+      );
+      console.log(
+        `loss                     ${perplexity.loss.toFixed(4)} over ${perplexity.labels} tokens of ${held.length} examples`,
+      );
+      if (figures.unigram !== undefined) {
+        console.log(
+          `unigram perplexity       ${figures.unigram.toFixed(3)} (knowing only how frequent tokens are)`,
+        );
+      }
+    });
+}
+
+/** The conversations of a TSV as a dataset in memory. */
+async function datasetOf(corpus: string, tokenizer: Tokenizer, longest: number): Promise<Dataset> {
+  const folder = await mkdtemp(join(tmpdir(), 'dialogpt-'));
+  try {
+    const out = join(folder, 'dataset');
+    await buildDataset(corpus, out, tokenizer, { maxSequenceLength: longest });
+    return await Dataset.open(out, 'train');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
