@@ -2,7 +2,6 @@ import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import pc from 'picocolors';
-import { UserError } from '../base/errors.js';
 import { type Checkpoint, freshCheckpoint } from '../checkpoint/index.js';
 import { buildDataset, Dataset, trainTokenizer } from '../dataset/index.js';
 import { type DialogModel, loadModel } from '../decoding/index.js';

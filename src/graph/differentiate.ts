@@ -1,10 +1,9 @@
-import type { Graph, Operation } from './graph.js';
+import { type Graph, type Operation, Tensor } from './graph.js';
 import { type Contribution, gradientRules, RowGradient } from './gradients.js';
 import { add } from './operations/elementwise.js';
 import { only } from './operations/checks.js';
 import { expandLike, unsqueeze } from './operations/structure.js';
 import { ShapeError } from './shapes.js';
-import { Tensor } from './tensor.js';
 import { text } from './attributes.js';
 
 /** The gradient of one tensor: a dense part, sparse rows, or both, which add up. */

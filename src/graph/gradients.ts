@@ -1,4 +1,4 @@
-import type { Operation, OperationOptions } from './graph.js';
+import type { Operation, OperationOptions, Tensor } from './graph.js';
 import {
   add,
   cast,
@@ -23,7 +23,6 @@ import {
   unsqueeze,
 } from './operations/structure.js';
 import { sameShape } from './shapes.js';
-import type { Tensor } from './tensor.js';
 
 /**
  * A gradient that is zero but for some rows: what a table looked up by index receives. The same

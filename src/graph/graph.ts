@@ -1,7 +1,29 @@
 import type { Attributes } from './attributes.js';
-import { encodeModel } from './onnx.js';
 import { formatShape, sameShape, ShapeError } from './shapes.js';
-import { type ElementType, type Shape, Tensor } from './tensor.js';
+import type { ElementType, Shape, TensorType } from './tensor.js';
+
+/**
+ * A value in a graph: an input, a constant or what a node computes. It holds no numbers; those
+ * exist only while the graph runs.
+ */
+export class Tensor implements TensorType {
+  readonly graph: Graph;
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: Shape;
+
+  constructor(graph: Graph, name: string, type: ElementType, shape: Shape) {
+    this.graph = graph;
+    this.name = name;
+    this.type = type;
+    this.shape = shape;
+  }
+
+  /** The number of dimensions. */
+  get rank(): number {
+    return this.shape.length;
+  }
+}
 
 /** A node of the ONNX graph: one call of an operator. */
 export interface Node {
@@ -49,9 +71,6 @@ export interface OperationOptions {
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
 }
-
-/** The version of the standard operator set that our graphs are written in. */
-const OPERATOR_SET = 20;
 
 /** The domain of ONNX Runtime's own operators. */
 export const CONTRIBUTED = 'com.microsoft';
@@ -134,7 +153,7 @@ export class Graph {
   node(
     operator: string,
     inputs: readonly (Tensor | undefined)[],
-    outputs: readonly { readonly type: ElementType; readonly shape: Shape }[],
+    outputs: readonly TensorType[],
     attributes: Attributes = {},
     domain = '',
   ): Tensor[] {
@@ -169,11 +188,6 @@ export class Graph {
     this.#nesting -= 1;
     if (this.#nesting === 0) this.operations.push({ name, inputs, outputs, options, saved });
     return outputs;
-  }
-
-  /** The graph as the bytes of an `.onnx` file. */
-  serialize(): Uint8Array {
-    return encodeModel(this, OPERATOR_SET);
   }
 
   #constant(

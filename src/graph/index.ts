@@ -9,11 +9,19 @@ export {
   type Node,
   type Operation,
   type OperationOptions,
+  Tensor,
 } from './graph.js';
 export * from './operations/elementwise.js';
 export * from './operations/matrix.js';
 export * from './operations/network.js';
 export * from './operations/reduction.js';
 export * from './operations/structure.js';
+export { serialize } from './onnx.js';
 export { formatShape, ShapeError } from './shapes.js';
-export { type Dimension, ELEMENT_TYPES, type ElementType, type Shape, Tensor } from './tensor.js';
+export {
+  type Dimension,
+  ELEMENT_TYPES,
+  type ElementType,
+  type Shape,
+  type TensorType,
+} from './tensor.js';

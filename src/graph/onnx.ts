@@ -1,10 +1,13 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Attribute } from './attributes.js';
-import { CONTRIBUTED, type Graph, type Initializer, type Node } from './graph.js';
-import { type Dimension, ELEMENT_TYPES, type Tensor } from './tensor.js';
+import { CONTRIBUTED, type Graph, type Initializer, type Node, type Tensor } from './graph.js';
+import { type Dimension, ELEMENT_TYPES } from './tensor.js';
 
 // The numbers in this file are field and enumeration numbers of onnx.proto (ONNX 1.16, IR 10).
 const IR_VERSION = 10;
+
+/** The version of the standard operator set that our graphs are written in. */
+const OPERATOR_SET = 20;
 
 /** `TensorProto.DataLocation.EXTERNAL`. */
 const EXTERNAL = 1;
@@ -47,13 +50,13 @@ class Message {
   }
 }
 
-/** `ModelProto`: the graph as the bytes of an `.onnx` file. */
-export function encodeModel(graph: Graph, operatorSet: number): Uint8Array {
+/** The graph as the bytes of an `.onnx` file (`ModelProto`). */
+export function serialize(graph: Graph): Uint8Array {
   return new Message()
     .integer(1, IR_VERSION)
     .text(2, 'dialogpt')
     .message(7, graphMessage(graph))
-    .message(8, new Message().text(1, '').integer(2, operatorSet))
+    .message(8, new Message().text(1, '').integer(2, OPERATOR_SET))
     .message(8, new Message().text(1, CONTRIBUTED).integer(2, 1))
     .finish();
 }

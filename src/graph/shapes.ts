@@ -1,10 +1,10 @@
-import type { Dimension, Shape, Tensor } from './tensor.js';
+import type { Dimension, Shape, TensorType } from './tensor.js';
 
 /** A shape or type that an operation cannot take; the message names the operation and the shapes. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError';
 
-  constructor(operation: string, tensors: readonly Tensor[], reason: string) {
+  constructor(operation: string, tensors: readonly TensorType[], reason: string) {
     const operands = tensors.map((tensor) => `${tensor.type}${formatShape(tensor.shape)}`);
     super(`${operation}(${operands.join(', ')}): ${reason}`);
   }
@@ -21,16 +21,16 @@ export function sameShape(left: Shape, right: Shape): boolean {
 }
 
 /** An axis counted from the front (0 ≤ axis < rank); a negative one counts from the back. */
-export function normalizeAxis(operation: string, tensor: Tensor, axis: number): number {
-  const positive = axis < 0 ? axis + tensor.rank : axis;
-  if (!Number.isInteger(axis) || positive < 0 || positive >= tensor.rank) {
+export function normalizeAxis(operation: string, tensor: TensorType, axis: number): number {
+  const positive = axis < 0 ? axis + tensor.shape.length : axis;
+  if (!Number.isInteger(axis) || positive < 0 || positive >= tensor.shape.length) {
     throw new ShapeError(operation, [tensor], `there is no axis ${axis}`);
   }
   return positive;
 }
 
 /** The dimension of `tensor` at `axis`, which may be negative. */
-export function dimensionAt(operation: string, tensor: Tensor, axis: number): Dimension {
+export function dimensionAt(operation: string, tensor: TensorType, axis: number): Dimension {
   const dimension = tensor.shape[normalizeAxis(operation, tensor, axis)];
   if (dimension === undefined)
     throw new ShapeError(operation, [tensor], `there is no axis ${axis}`);
@@ -38,11 +38,11 @@ export function dimensionAt(operation: string, tensor: Tensor, axis: number): Di
 }
 
 /** The shape two operands broadcast to, as NumPy and ONNX define it. */
-export function broadcastShapes(operation: string, left: Tensor, right: Tensor): Shape {
-  const rank = Math.max(left.rank, right.rank);
+export function broadcastShapes(operation: string, left: TensorType, right: TensorType): Shape {
+  const rank = Math.max(left.shape.length, right.shape.length);
   return Array.from({ length: rank }, (_, axis) => {
-    const a = left.shape[axis - rank + left.rank] ?? 1;
-    const b = right.shape[axis - rank + right.rank] ?? 1;
+    const a = left.shape[axis - rank + left.shape.length] ?? 1;
+    const b = right.shape[axis - rank + right.shape.length] ?? 1;
     if (a === b || b === 1) return a;
     if (a === 1) return b;
     throw new ShapeError(operation, [left, right], `dimensions ${a} and ${b} do not broadcast`);
@@ -69,7 +69,7 @@ function elementCount(shape: Shape): { readonly known: number; readonly names: r
  */
 export function reshapeVector(
   operation: string,
-  tensor: Tensor,
+  tensor: TensorType,
   target: Shape,
 ): readonly number[] | undefined {
   const before = elementCount(tensor.shape);

@@ -1,5 +1,3 @@
-import type { Graph } from './graph.js';
-
 /** The element types of tensors that our graphs use, with ONNX's number for each. */
 export const ELEMENT_TYPES = {
   float32: 1,
@@ -23,25 +21,8 @@ export type Dimension = number | string;
 /** A tensor's dimensions, outermost first; a scalar has none. */
 export type Shape = readonly Dimension[];
 
-/**
- * A value in a graph: an input, a constant or what a node computes. It holds no numbers; those
- * exist only while the graph runs.
- */
-export class Tensor {
-  readonly graph: Graph;
-  readonly name: string;
+/** What a tensor holds, apart from where it comes from. */
+export interface TensorType {
   readonly type: ElementType;
   readonly shape: Shape;
-
-  constructor(graph: Graph, name: string, type: ElementType, shape: Shape) {
-    this.graph = graph;
-    this.name = name;
-    this.type = type;
-    this.shape = shape;
-  }
-
-  /** The number of dimensions. */
-  get rank(): number {
-    return this.shape.length;
-  }
 }

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor as HostTensor } from 'onnxruntime-node';
 import { messageOf, UserError } from '../base/errors.js';
-import type { Graph } from '../graph/index.js';
+import { type Graph, serialize } from '../graph/index.js';
 
 /** Where graphs run: the CPU, any GPU through WebGPU, or NVIDIA's through CUDA. */
 export const DEVICES = ['cpu', 'webgpu', 'cuda'] as const;
@@ -43,7 +43,7 @@ export class Session {
     { device = 'cpu', threads }: SessionOptions = {},
   ): Promise<Session> {
     try {
-      const session = await InferenceSession.create(graph.serialize(), {
+      const session = await InferenceSession.create(serialize(graph), {
         executionProviders: [device],
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',

@@ -1,5 +1,5 @@
+import type { Tensor } from '../graph.js';
 import { ShapeError } from '../shapes.js';
-import type { Tensor } from '../tensor.js';
 
 /** The single output of an operation. */
 export function only(outputs: readonly Tensor[]): Tensor {

@@ -1,7 +1,7 @@
 import { int, text } from '../attributes.js';
-import { CONTRIBUTED } from '../graph.js';
+import { CONTRIBUTED, type Tensor } from '../graph.js';
 import { broadcastShapes, sameShape, ShapeError } from '../shapes.js';
-import { ELEMENT_TYPES, type ElementType, type Tensor } from '../tensor.js';
+import { ELEMENT_TYPES, type ElementType } from '../tensor.js';
 import { only, requireFloat, requireSameType } from './checks.js';
 
 /** `a + b`, broadcast. */

@@ -1,7 +1,7 @@
 import { float, int, ints } from '../attributes.js';
-import { CONTRIBUTED } from '../graph.js';
+import { CONTRIBUTED, type Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
-import type { Dimension, Tensor } from '../tensor.js';
+import type { Dimension } from '../tensor.js';
 import { only, requireFloat, requireRank, requireSameType } from './checks.js';
 import { add, scale } from './elementwise.js';
 

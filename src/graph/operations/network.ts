@@ -1,6 +1,7 @@
 import { float, int } from '../attributes.js';
+import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
-import type { Shape, Tensor } from '../tensor.js';
+import type { Shape } from '../tensor.js';
 import { only, pair, requireFloat, requireIndices, requireRank } from './checks.js';
 import { logarithm, multiply, subtract } from './elementwise.js';
 import { matmul } from './matrix.js';

@@ -1,6 +1,7 @@
 import { int } from '../attributes.js';
+import type { Tensor } from '../graph.js';
 import { normalizeAxis } from '../shapes.js';
-import type { Shape, Tensor } from '../tensor.js';
+import type { Shape } from '../tensor.js';
 import { only, requireFloat } from './checks.js';
 
 /** The sum over `axes` (all of them if not given), which stay as dimensions of 1 if `keep`. */

@@ -7,7 +7,8 @@ import {
   sameShape,
   ShapeError,
 } from '../shapes.js';
-import type { Shape, Tensor } from '../tensor.js';
+import type { Tensor } from '../graph.js';
+import type { Shape } from '../tensor.js';
 import { only, requireIndices, requireRank } from './checks.js';
 
 /**
