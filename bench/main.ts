@@ -1,0 +1,16 @@
+import { type Benchmark, runBenchmark } from './benchmark.js';
+import { trainBenchmark } from './train.js';
+
+/** The benchmarks, by the name that `npm run bench -- NAME` takes. */
+const benchmarks: ReadonlyMap<string, Benchmark> = new Map([['train', trainBenchmark]]);
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const json = process.argv.includes('--json');
+const benchmark = benchmarks.get(names[0] ?? '');
+if (benchmark === undefined) {
+  console.error('npm run bench -- NAME [--json], where NAME is one of:');
+  for (const [name, { description }] of benchmarks) console.error(`  ${name}: ${description}`);
+  process.exitCode = 2;
+} else {
+  await runBenchmark(benchmark, json);
+}
