@@ -1,0 +1,68 @@
+/**
+ * The library: everything that the commands of `dialogpt` do.
+ *
+ * @packageDocumentation
+ */
+export { UserError } from './base/errors.js';
+export {
+  type Checkpoint,
+  freshCheckpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+} from './checkpoint/index.js';
+export {
+  type Conversation,
+  type ConversationTurn,
+  formatConversation,
+  parseConversation,
+  readConversations,
+} from './corpus/conversation.js';
+export { importConversations, type ImportCounts, type ImportOptions } from './corpus/import.js';
+export {
+  buildDataset,
+  type BuildOptions,
+  Dataset,
+  type DatasetDescription,
+  type Example,
+  trainTokenizer,
+} from './dataset/index.js';
+export {
+  type DecoderOptions,
+  DialogModel,
+  type GenerationOptions,
+  loadModel,
+  type ReplyOptions,
+} from './decoding/index.js';
+export {
+  type Gpt2Config,
+  gpt2Config,
+  type Gpt2Options,
+  parameterCount,
+  Parameters,
+  PUBLISHED_SIZES,
+} from './model/index.js';
+export { type Device, DEVICES } from './runtime/index.js';
+export {
+  END_OF_TEXT,
+  gpt2Tokenizer,
+  loadTokenizer,
+  Tokenizer,
+  trainVocabulary,
+} from './tokenizer/index.js';
+export {
+  Adam,
+  type AdamOptions,
+  learningRateAt,
+  LossModel,
+  makeBatch,
+  measurePerplexity,
+  type Perplexity,
+  type ScheduleName,
+  SCHEDULES,
+  type StepReport,
+  train,
+  type TrainOptions,
+  type TrainResult,
+  unigramPerplexity,
+  type ValidationReport,
+} from './training/index.js';
