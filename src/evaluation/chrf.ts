@@ -17,13 +17,13 @@ export function chrfMetric(): Metric {
     name: 'chrF',
     labels: ['chrF'],
     statistics({ hypotheses, references }) {
-      const characters = new CharacterNumbers();
+      const ngrams = new CharacterNgrams();
       return hypotheses.map((hypothesis, index) => {
-        const ngrams = new CharacterNgrams(characters.of(hypothesis));
+        ngrams.begin(codePointsOf(hypothesis));
         let best: Float64Array = new Float64Array(3 * LONGEST);
         let bestScore = -1;
         for (const reference of new Set(at(references, index))) {
-          const row = ngrams.compare(characters.of(reference));
+          const row = ngrams.compare(codePointsOf(reference));
           const score = scoreOf(row);
           if (score > bestScore) [best, bestScore] = [row, score];
         }
@@ -39,61 +39,85 @@ export function chrf(corpus: Corpus): number {
   return at(scoreCorpus(chrfMetric(), corpus), 0);
 }
 
-/** Numbers the code points of texts, white space left out. */
-class CharacterNumbers {
-  readonly #numbers = new Map<string, number>();
-
-  of(text: string): Int32Array {
-    const characters = Array.from(splitWords(text).join(''));
-    return Int32Array.from(characters, (character) => {
-      const number = this.#numbers.get(character) ?? this.#numbers.size;
-      this.#numbers.set(character, number);
-      return number;
-    });
+/** The code points of a text, white space left out. */
+function codePointsOf(text: string): Int32Array {
+  const points = new Int32Array(text.length);
+  let count = 0;
+  for (const word of splitWords(text)) {
+    for (let index = 0; index < word.length; index++) {
+      const point = word.codePointAt(index) ?? 0;
+      points[count++] = point;
+      if (point > 0xffff) index++;
+    }
   }
+  return points.subarray(0, count);
 }
 
 /**
  * The n-grams of a hypothesis as a tree: a node for each, the children of a node in a list. Few
- * n-grams of a reference are in it, and a walk from each of its characters soon falls off.
+ * n-grams of a reference are in it, and a walk from each of its characters soon falls off. One
+ * tree serves for all hypotheses, one after the other: making arrays takes longer than the rest.
  */
 class CharacterNgrams {
-  readonly #length: number;
-  readonly #character: number[] = [-1];
-  readonly #firstChild: number[] = [0];
-  readonly #nextSibling: number[] = [0];
-  readonly #depth: number[] = [0];
-  readonly #count: number[] = [0];
-  readonly #matched: number[] = [0];
+  #length = 0;
+  #nodes = 1;
+  #character = new Int32Array(1 << 10);
+  #firstChild = new Int32Array(1 << 10);
+  #nextSibling = new Int32Array(1 << 10);
+  #count = new Int32Array(1 << 10);
+  #matched = new Int32Array(1 << 10);
+  /** The root's children for ASCII characters; it has too many for a list. */
+  readonly #asciiChild = new Int32Array(128);
 
-  constructor(characters: Int32Array) {
+  /** Sets the hypothesis. */
+  begin(characters: Int32Array): void {
     this.#length = characters.length;
+    this.#reserve(characters.length * LONGEST + 1);
+    this.#nodes = 1;
+    this.#firstChild[0] = 0;
+    this.#asciiChild.fill(0);
     for (let start = 0; start < characters.length; start++) {
       let node = 0;
       const end = Math.min(characters.length, start + LONGEST);
       for (let index = start; index < end; index++) {
-        node = this.#childOf(node, at(characters, index)) ?? this.#add(node, at(characters, index));
-        this.#count[node] = at(this.#count, node) + 1;
+        const character = characters[index] ?? 0;
+        const child = this.#childOf(node, character);
+        node = child === 0 ? this.#add(node, character) : child;
+        this.#count[node] = (this.#count[node] ?? 0) + 1;
       }
     }
   }
 
-  #childOf(node: number, character: number): number | undefined {
-    let child = at(this.#firstChild, node);
+  #reserve(nodes: number): void {
+    if (nodes <= this.#character.length) return;
+    this.#character = new Int32Array(2 * nodes);
+    this.#firstChild = new Int32Array(2 * nodes);
+    this.#nextSibling = new Int32Array(2 * nodes);
+    this.#count = new Int32Array(2 * nodes);
+    this.#matched = new Int32Array(2 * nodes);
+  }
+
+  /** The child of a node; 0, the root, where it has none such. */
+  #childOf(node: number, character: number): number {
+    if (node === 0 && character < 128) return this.#asciiChild[character] ?? 0;
+    let child = this.#firstChild[node] ?? 0;
     while (child !== 0 && this.#character[child] !== character) {
-      child = at(this.#nextSibling, child);
+      child = this.#nextSibling[child] ?? 0;
     }
-    return child === 0 ? undefined : child;
+    return child;
   }
 
   #add(parent: number, character: number): number {
-    const node = this.#character.push(character) - 1;
-    this.#nextSibling.push(at(this.#firstChild, parent));
-    this.#firstChild[parent] = node;
-    this.#firstChild.push(0);
-    this.#depth.push(at(this.#depth, parent) + 1);
-    this.#count.push(0);
-    this.#matched.push(0);
+    const node = this.#nodes++;
+    this.#character[node] = character;
+    this.#firstChild[node] = 0;
+    this.#count[node] = 0;
+    if (parent === 0 && character < 128) {
+      this.#asciiChild[character] = node;
+    } else {
+      this.#nextSibling[node] = this.#firstChild[parent] ?? 0;
+      this.#firstChild[parent] = node;
+    }
     return node;
   }
 
@@ -106,18 +130,19 @@ class CharacterNgrams {
       row[3 * order] = inReference > 0 ? Math.max(0, this.#length - order) : 0;
       row[3 * order + 1] = inReference;
     }
-    this.#matched.fill(0);
+    const matched = this.#matched;
+    matched.fill(0, 0, this.#nodes);
     for (let start = 0; start < reference.length; start++) {
-      let node: number | undefined = 0;
+      let node = 0;
       const end = Math.min(reference.length, start + LONGEST);
       for (let index = start; index < end; index++) {
-        node = this.#childOf(node, at(reference, index));
-        if (node === undefined) break;
-        const matched = at(this.#matched, node);
-        if (matched === this.#count[node]) continue;
-        this.#matched[node] = matched + 1;
-        const place = 3 * at(this.#depth, node) - 1;
-        row[place] = at(row, place) + 1;
+        node = this.#childOf(node, reference[index] ?? 0);
+        if (node === 0) break;
+        const times = matched[node] ?? 0;
+        if (times === this.#count[node]) continue;
+        matched[node] = times + 1;
+        const place = 3 * (index - start) + 2;
+        row[place] = (row[place] ?? 0) + 1;
       }
     }
     return row;

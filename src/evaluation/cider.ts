@@ -27,39 +27,29 @@ export function cider(corpus: Corpus): number {
 }
 
 function ciderScores({ hypotheses, references }: Corpus, words: WordNumbers): number[] {
-  const numbers = new NgramNumbers();
-  const add = (prefix: number, word: number): number => numbers.add(prefix, word);
-  const orders = [0];
-  const remember = (ngram: number, order: number): void => {
-    orders[ngram] = order - 1;
-  };
-  for (const text of hypotheses) forEachNgram(words.of(text), add, remember);
-  for (const text of references.flat()) forEachNgram(words.of(text), add, remember);
-  const find = (prefix: number, word: number): number => numbers.find(prefix, word);
+  const { ngramsOf, orders } = numberNgrams([...hypotheses, ...references.flat()], words);
 
   // In how many instances' references each n-gram occurs.
-  const frequencies = new Float64Array(numbers.size);
-  const seen = new NgramCounts(numbers.size);
-  for (const texts of references) {
-    seen.clear();
+  const frequencies = new Float64Array(orders.length);
+  const lastSeen = new Int32Array(orders.length).fill(-1);
+  references.forEach((texts, instance) => {
     for (const text of texts) {
-      forEachNgram(words.of(text), find, (ngram) => {
-        seen.add(ngram);
-      });
+      for (const ngram of ngramsOf(text)) {
+        if (lastSeen[ngram] === instance) continue;
+        lastSeen[ngram] = instance;
+        frequencies[ngram] = (frequencies[ngram] ?? 0) + 1;
+      }
     }
-    for (const ngram of seen.seen) frequencies[ngram] = at(frequencies, ngram) + 1;
-  }
+  });
   const rarities = frequencies.map(
     (frequency) => Math.log(hypotheses.length) - Math.log(Math.max(1, frequency)),
   );
 
-  const ofHypothesis = new NgramCounts(numbers.size);
-  const ofReference = new NgramCounts(numbers.size);
+  const ofHypothesis = new NgramCounts(orders.length);
+  const ofReference = new NgramCounts(orders.length);
   const count = (text: string, counts: NgramCounts): void => {
     counts.clear();
-    forEachNgram(words.of(text), find, (ngram) => {
-      counts.add(ngram);
-    });
+    for (const ngram of ngramsOf(text)) counts.add(ngram);
   };
   const similarities = new Float64Array(LONGEST_NGRAM);
   const hypothesisNorms = new Float64Array(LONGEST_NGRAM);
@@ -76,10 +66,10 @@ function ciderScores({ hypotheses, references }: Corpus, words: WordNumbers): nu
       for (const ngram of ofHypothesis.seen) {
         const inReference = ofReference.of(ngram);
         if (inReference === 0) continue;
-        const rarity = at(rarities, ngram);
-        const order = at(orders, ngram);
+        const rarity = rarities[ngram] ?? 0;
+        const order = orders[ngram] ?? 0;
         const clipped = Math.min(ofHypothesis.of(ngram), inReference) * rarity;
-        similarities[order] = at(similarities, order) + clipped * inReference * rarity;
+        similarities[order] = (similarities[order] ?? 0) + clipped * inReference * rarity;
       }
       // The original takes the number of 2-grams for the length.
       const difference = pairsIn(words.of(hypothesis)) - pairsIn(words.of(text));
@@ -93,16 +83,38 @@ function ciderScores({ hypotheses, references }: Corpus, words: WordNumbers): nu
   });
 }
 
+/** Numbers the n-grams of texts; `orders` holds each n-gram's number of words less one. */
+function numberNgrams(
+  texts: readonly string[],
+  words: WordNumbers,
+): { ngramsOf: (text: string) => Int32Array; orders: Uint8Array } {
+  const numbers = new NgramNumbers();
+  const add = (prefix: number, word: number): number => numbers.add(prefix, word);
+  const orders = [0];
+  const byText = new Map<string, Int32Array>();
+  for (const text of texts) {
+    if (byText.has(text)) continue;
+    const ngrams: number[] = [];
+    forEachNgram(words.of(text), add, (ngram, order) => {
+      ngrams.push(ngram);
+      orders[ngram] = order - 1;
+    });
+    byText.set(text, Int32Array.from(ngrams));
+  }
+  const none = new Int32Array(0);
+  return { ngramsOf: (text) => byText.get(text) ?? none, orders: Uint8Array.from(orders) };
+}
+
 function squaredNorms(
   counts: NgramCounts,
-  orders: readonly number[],
+  orders: Uint8Array,
   rarities: Float64Array,
   norms: Float64Array,
 ): void {
   norms.fill(0);
   for (const ngram of counts.seen) {
-    const order = at(orders, ngram);
-    norms[order] = at(norms, order) + (counts.of(ngram) * at(rarities, ngram)) ** 2;
+    const order = orders[ngram] ?? 0;
+    norms[order] = (norms[order] ?? 0) + (counts.of(ngram) * (rarities[ngram] ?? 0)) ** 2;
   }
 }
 

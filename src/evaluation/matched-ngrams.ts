@@ -60,7 +60,7 @@ export function matchNgrams({ hypotheses, references }: Corpus, words: WordNumbe
       });
       for (const ngram of inReference.seen) {
         const count = inReference.of(ngram);
-        referenceCounts[ngram] = at(referenceCounts, ngram) + count;
+        referenceCounts[ngram] = (referenceCounts[ngram] ?? 0) + count;
         inAnyReference.raise(ngram, count);
       }
       referenceWords += referenceWordNumbers.length;

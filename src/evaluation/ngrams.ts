@@ -95,7 +95,7 @@ export function forEachNgram(
     let ngram = EMPTY_NGRAM;
     const end = Math.min(words.length, start + LONGEST_NGRAM);
     for (let index = start; index < end; index++) {
-      ngram = step(ngram, at(words, index));
+      ngram = step(ngram, words[index] ?? 0);
       if (ngram < 0) break;
       visit(ngram, index - start + 1);
     }

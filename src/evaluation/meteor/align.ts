@@ -1,3 +1,4 @@
+import { at } from '../../base/arrays.js';
 import type { Match, PossibleMatches } from './matches.js';
 
 /** How many partial alignments METEOR keeps at each word. */
@@ -163,8 +164,22 @@ function search({ matches }: PossibleMatches, certain: CertainMatches): readonly
 
 /** The best paths, best first; equals keep their order. */
 function bestOf(paths: Path[]): Path[] {
-  if (paths.length > 1) paths.sort(compare);
+  sort(paths);
   return paths.length > BEAM_SIZE ? paths.slice(0, BEAM_SIZE) : paths;
+}
+
+/** Sorts by insertion: from one word to the next the order hardly changes. */
+function sort(paths: Path[]): void {
+  for (let index = 1; index < paths.length; index++) {
+    const path = at(paths, index);
+    let place = index;
+    for (; place > 0; place--) {
+      const other = at(paths, place - 1);
+      if (compare(other, path) <= 0) break;
+      paths[place] = other;
+    }
+    paths[place] = path;
+  }
 }
 
 function matchesOf(path: Path | undefined): Match[] {

@@ -25,6 +25,9 @@ export interface PossibleMatches {
   readonly referenceCoverage: Uint16Array;
 }
 
+/** Shared, and never written to: most words of a reference match nothing. */
+const NO_MATCHES: Match[] = [];
+
 /** Finds what could be aligned with one hypothesis (METEOR's four `*Matcher.java`). */
 export class Matcher {
   readonly #paraphrases: ParaphraseTable | undefined;
@@ -59,55 +62,50 @@ export class Matcher {
   match(reference: readonly MeteorWord[]): PossibleMatches | undefined {
     const hypothesis = this.#hypothesis;
     // METEOR spares identical sentences the later stages, against errors of the beam search.
-    const identical =
-      hypothesis.length === reference.length &&
-      hypothesis.every((word, index) => word.key === at(reference, index).key);
+    const identical = areSame(hypothesis, reference);
     let matches: Match[][] | undefined;
     for (let index = 0; index < reference.length; index++) {
-      const found = this.#singleWords(at(reference, index), index, identical);
-      if (found.length === 0) continue;
-      matches ??= reference.map(() => []);
-      matches[index] = found;
+      const word = at(reference, index);
+      if (!this.#isMarked(word)) continue;
+      matches ??= new Array<Match[]>(reference.length).fill(NO_MATCHES);
+      matches[index] = this.#singleWords(word, index, identical);
     }
     if (this.#paraphrases !== undefined && !identical) {
-      matches ??= reference.map(() => []);
+      matches = reference.map((_, index) => [...(matches?.[index] ?? [])]);
       this.#addParaphrases(this.#paraphrases, reference, matches);
     }
     return matches && withCoverage(matches, hypothesis.length, reference.length);
   }
 
+  /** Whether a word shares its key, its stem or a set of synonyms with the hypothesis. */
+  #isMarked(word: MeteorWord): boolean {
+    if (this.#keyMarks[word.key] === this.#mark || this.#stemMarks[word.stem] === this.#mark) {
+      return true;
+    }
+    for (const synset of word.synsets) if (this.#synsetMarks[synset] === this.#mark) return true;
+    return false;
+  }
+
   #singleWords(word: MeteorWord, referenceStart: number, exactOnly: boolean): Match[] {
-    const hypothesis = this.#hypothesis;
     const found: Match[] = [];
-    const add = (stage: number, hypothesisStart: number): void => {
-      found.push({
-        stage,
-        referenceStart,
-        referenceLength: 1,
-        hypothesisStart,
-        hypothesisLength: 1,
-        worth: worthOf(stage, 1, 1),
-      });
-    };
-    if (this.#keyMarks[word.key] === this.#mark) {
-      hypothesis.forEach((other, index) => {
-        if (other.key === word.key) add(0, index);
-      });
-    }
-    if (exactOnly) return found;
-    if (this.#stemMarks[word.stem] === this.#mark) {
-      hypothesis.forEach((other, index) => {
-        if (other.stem === word.stem && other.key !== word.key) add(1, index);
-      });
-    }
-    const shared = word.synsets.filter((synset) => this.#synsetMarks[synset] === this.#mark);
-    if (shared.length > 0) {
-      hypothesis.forEach((other, index) => {
-        if (other.key !== word.key && shared.some((synset) => other.synsets.includes(synset))) {
-          add(2, index);
+    // Most words match exactly or not at all: the other stages' lists are made when needed.
+    let byStem: Match[] | undefined;
+    let bySynonym: Match[] | undefined;
+    const hypothesis = this.#hypothesis;
+    for (let index = 0; index < hypothesis.length; index++) {
+      const other = at(hypothesis, index);
+      if (other.key === word.key) {
+        found.push(singleWord(0, referenceStart, index));
+      } else if (!exactOnly) {
+        // A word may match by its stem and by its meaning: then both are candidates.
+        if (other.stem === word.stem) (byStem ??= []).push(singleWord(1, referenceStart, index));
+        if (shareOne(word.synsets, other.synsets)) {
+          (bySynonym ??= []).push(singleWord(2, referenceStart, index));
         }
-      });
+      }
     }
+    if (byStem !== undefined) found.push(...byStem);
+    if (bySynonym !== undefined) found.push(...bySynonym);
     return found;
   }
 
@@ -130,7 +128,7 @@ export class Matcher {
         referenceLength,
         hypothesisStart,
         hypothesisLength,
-        worth: worthOf(3, referenceLength, hypothesisLength),
+        worth: worthOfParaphrase(referenceLength, hypothesisLength),
       });
     };
     for (let start = 0; start < ofReference.length; start++) {
@@ -150,13 +148,34 @@ export class Matcher {
   }
 }
 
+function areSame(some: readonly MeteorWord[], others: readonly MeteorWord[]): boolean {
+  return (
+    some.length === others.length && some.every((word, index) => word.key === at(others, index).key)
+  );
+}
+
+function singleWord(stage: number, referenceStart: number, hypothesisStart: number): Match {
+  return {
+    stage,
+    referenceStart,
+    referenceLength: 1,
+    hypothesisStart,
+    hypothesisLength: 1,
+    worth: stage === 0 ? 2 : 0,
+  };
+}
+
+function shareOne(some: readonly number[], others: readonly number[]): boolean {
+  for (const number of some) if (others.includes(number)) return true;
+  return false;
+}
+
 /**
  * METEOR's alignment weights are 1 for exact words and ½ otherwise; its sums are whole numbers
- * that lose the fraction at each step, so that one stemmed word is worth nothing.
+ * that lose the fraction at each step, so that a single word that is not exact is worth nothing.
  */
-function worthOf(stage: number, referenceLength: number, hypothesisLength: number): number {
-  const weight = stage === 0 ? 1 : 0.5;
-  return Math.floor(referenceLength * weight) + Math.floor(hypothesisLength * weight);
+function worthOfParaphrase(referenceLength: number, hypothesisLength: number): number {
+  return Math.floor(referenceLength / 2) + Math.floor(hypothesisLength / 2);
 }
 
 function* placesOf(phrase: readonly string[], words: readonly string[]): Generator<number> {
@@ -172,15 +191,17 @@ function withCoverage(
 ): PossibleMatches {
   const hypothesisCoverage = new Uint16Array(hypothesisLength);
   const referenceCoverage = new Uint16Array(referenceLength);
-  for (const match of matches.flat()) {
-    for (let offset = 0; offset < match.hypothesisLength; offset++) {
-      const index = match.hypothesisStart + offset;
-      hypothesisCoverage[index] = at(hypothesisCoverage, index) + 1;
-    }
-    for (let offset = 0; offset < match.referenceLength; offset++) {
-      const index = match.referenceStart + offset;
-      referenceCoverage[index] = at(referenceCoverage, index) + 1;
+  for (const candidates of matches) {
+    for (const match of candidates) {
+      cover(hypothesisCoverage, match.hypothesisStart, match.hypothesisLength);
+      cover(referenceCoverage, match.referenceStart, match.referenceLength);
     }
   }
   return { matches, hypothesisCoverage, referenceCoverage };
+}
+
+function cover(coverage: Uint16Array, start: number, length: number): void {
+  for (let index = start; index < start + length; index++) {
+    coverage[index] = (coverage[index] ?? 0) + 1;
+  }
 }

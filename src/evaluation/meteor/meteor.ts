@@ -93,12 +93,12 @@ function countMatches(
 ): Float64Array {
   const counts = new Float64Array(STATISTICS);
   const add = (index: number, number: number): void => {
-    counts[index] = at(counts, index) + number;
+    counts[index] = (counts[index] ?? 0) + number;
   };
-  add(HYPOTHESIS_LENGTH, hypothesis.length);
-  add(REFERENCE_LENGTH, reference.length);
-  for (const word of hypothesis) add(HYPOTHESIS_FUNCTION_WORDS, Number(word.isFunction));
-  for (const word of reference) add(REFERENCE_FUNCTION_WORDS, Number(word.isFunction));
+  counts[HYPOTHESIS_LENGTH] = hypothesis.length;
+  counts[REFERENCE_LENGTH] = reference.length;
+  counts[HYPOTHESIS_FUNCTION_WORDS] = countFunctionWords(hypothesis);
+  counts[REFERENCE_FUNCTION_WORDS] = countFunctionWords(reference);
   for (const match of matches) {
     const stage = FIRST_STAGE + 4 * match.stage;
     for (let offset = 0; offset < match.hypothesisLength; offset++) {
@@ -118,6 +118,12 @@ function countMatches(
     counts[REFERENCE_MATCHES] === reference.length;
   counts[CHUNKS] = perfect ? 0 : chunks;
   return counts;
+}
+
+function countFunctionWords(words: readonly MeteorWord[]): number {
+  let count = 0;
+  for (const word of words) if (word.isFunction) count++;
+  return count;
 }
 
 /** Runs of matches that are adjacent and in the same order in both sentences. */
