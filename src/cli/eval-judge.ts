@@ -9,7 +9,8 @@ import {
   readTexts,
   tallyFile,
 } from '../evaluation/index.js';
-import { wholeNumber } from './eval-options.js';
+import { wholeNumber } from './arguments.js';
+import { Interrupt } from './interrupt.js';
 
 /** `dialogpt eval judge`: people compare two systems; `--tally` counts what they said. */
 export function evalJudgeCommand(): CommandUnknownOpts {
@@ -19,13 +20,11 @@ export function evalJudgeCommand(): CommandUnknownOpts {
     .option('--contexts <file>', 'the conversations, a line each, turns separated by " EOS "')
     .option('--out <file>', 'where the judgements are written, one JSON object a line')
     .addOption(
-      new Option('--port <number>', 'the port of the page')
-        .argParser(wholeNumber('--port', 0))
-        .default(8123),
+      new Option('--port <number>', 'the port of the page').argParser(wholeNumber(0)).default(8123),
     )
     .addOption(
       new Option('--seed <number>', 'what orders and sides are drawn from')
-        .argParser(wholeNumber('--seed', 0))
+        .argParser(wholeNumber(0))
         .default(1),
     )
     .option('--tally <file>', "count the judgements in a file (ours, or DSTC-7's ratings) and stop")
@@ -74,9 +73,11 @@ export function evalJudgeCommand(): CommandUnknownOpts {
       const address = server.address();
       const port = typeof address === 'object' && address !== null ? address.port : options.port;
       process.stdout.write(`Judges open http://localhost:${port}/ ; Ctrl-C ends.\n`);
-      await once(process, 'SIGINT');
-      server.close();
-      server.closeAllConnections();
+      new Interrupt(() => {
+        server.close();
+        server.closeAllConnections();
+      });
+      await once(server, 'close');
       await session.close();
     });
 }
