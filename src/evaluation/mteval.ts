@@ -2,7 +2,7 @@ import { at } from '../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from './metric.js';
 import { type MatchedCorpus, type MatchedNgrams, matchNgrams } from './matched-ngrams.js';
 import { EMPTY_NGRAM, LONGEST_NGRAM, NgramNumbers } from './ngrams.js';
-import { splitWordsAsPerl, WordNumbers } from './words.js';
+import { remembered, splitWordsAsPerl, WordNumbers } from './words.js';
 
 /**
  * NIST and BLEU as mteval-v14c.pl (NIST, 2016) prints them under "Cumulative N-gram scoring" for
@@ -33,9 +33,6 @@ export function bleu(corpus: Corpus): number[] {
   return scoreCorpus(mtevalMetric(), corpus).slice(LONGEST_NGRAM);
 }
 
-const tokens = new Map<string, readonly string[]>();
-const MOST_TOKENS_KEPT = 1 << 18;
-
 /**
  * The words of a line as mteval-v14c has them: `&` and `<` are lost on the way into XML, links
  * stay whole, ASCII letters are lowered, ASCII punctuation stands apart, periods and commas
@@ -44,22 +41,22 @@ const MOST_TOKENS_KEPT = 1 << 18;
  */
 export function mtevalWords(line: string): string[] {
   const text = line === '' ? '__empty__' : line.replace(/[&<]/g, ' ');
-  return splitWordsAsPerl(text).flatMap((token) => {
-    const known = tokens.get(token);
-    if (known !== undefined) return known;
-    const words = /^https?:\/\//.test(token) ? [token] : splitWordsAsPerl(separate(token));
-    if (tokens.size >= MOST_TOKENS_KEPT) tokens.clear();
-    tokens.set(token, words);
-    return words;
-  });
+  return splitWordsAsPerl(text).flatMap(wordsOfToken);
 }
+
+const wordsOfToken = remembered((token) =>
+  /^https?:\/\//.test(token) ? [token] : splitWordsAsPerl(separate(token)),
+);
 
 function separate(token: string): string {
   const lowered = token.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
   return separatePunctuation(` ${lowered} `);
 }
 
-/** The language-dependent part of mteval's tokenisation, as v13a and v14c share it. */
+/**
+ * The language-dependent part of mteval's tokenisation, as v13a and v14c share it. What stands
+ * between two spaces comes out the same alone as in its line.
+ */
 export function separatePunctuation(line: string): string {
   return line
     .replace(/([{-~[-` -&(-+:-@/])/gu, ' $1 ')

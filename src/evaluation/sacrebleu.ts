@@ -3,7 +3,7 @@ import { type Corpus, type Metric, scoreCorpus } from './metric.js';
 import { matchNgrams } from './matched-ngrams.js';
 import { separatePunctuation } from './mteval.js';
 import { LONGEST_NGRAM } from './ngrams.js';
-import { splitWords, WordNumbers } from './words.js';
+import { remembered, splitWords, WordNumbers } from './words.js';
 
 /**
  * BLEU as sacreBLEU computes it by default (signature `case:mixed|eff:no|tok:13a|smooth:exp`;
@@ -33,16 +33,19 @@ export function sacreBleu(corpus: Corpus): number {
 
 /** The words of a text by sacreBLEU's tokenizer `13a`. */
 export function sacreBleuWords(text: string): string[] {
-  const line = text
+  const line = text.includes('\n') ? text.replaceAll('-\n', '').replaceAll('\n', ' ') : text;
+  return splitWords(line).flatMap(wordsOfToken);
+}
+
+const wordsOfToken = remembered((token) => {
+  const plain = token
     .replaceAll('<skipped>', '')
-    .replaceAll('-\n', '')
-    .replaceAll('\n', ' ')
     .replaceAll('&quot;', '"')
     .replaceAll('&amp;', '&')
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>');
-  return splitWords(separatePunctuation(` ${line} `));
-}
+  return splitWords(separatePunctuation(` ${plain} `));
+});
 
 function scoreOf(total: Float64Array): number {
   const hypothesisLength = at(total, 2 * LONGEST_NGRAM);

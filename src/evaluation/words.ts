@@ -17,6 +17,23 @@ export function splitWordsAsPerl(text: string): string[] {
   return text.match(PERL_WORDS) ?? [];
 }
 
+/** A function's results for short texts, remembered: the tokens of a language come again and again. */
+export function remembered(
+  tokenize: (token: string) => readonly string[],
+): (token: string) => readonly string[] {
+  const known = new Map<string, readonly string[]>();
+  return (token) => {
+    const before = known.get(token);
+    if (before !== undefined) return before;
+    const words = tokenize(token);
+    if (known.size >= MOST_REMEMBERED) known.clear();
+    known.set(token, words);
+    return words;
+  };
+}
+
+const MOST_REMEMBERED = 1 << 18;
+
 /** Turns texts into numbers that stand for their words; splits each different text once. */
 export class WordNumbers {
   readonly #split: (text: string) => readonly string[];
