@@ -1,8 +1,12 @@
 import { type Benchmark, runBenchmark } from './benchmark.js';
+import { evalBenchmark } from './eval.js';
 import { trainBenchmark } from './train.js';
 
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
-const benchmarks: ReadonlyMap<string, Benchmark> = new Map([['train', trainBenchmark]]);
+const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
+  ['eval', evalBenchmark],
+  ['train', trainBenchmark],
+]);
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const json = process.argv.includes('--json');

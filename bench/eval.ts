@@ -1,0 +1,81 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { at } from '../src/base/arrays.js';
+import { Random } from '../src/base/random.js';
+import { type Corpus, diversity, Evaluator, readMeteorResources } from '../src/evaluation/index.js';
+import { addUp } from '../src/evaluation/metric.js';
+import { golden, sharedData } from '../test/support/files.js';
+import { type Benchmark, formatTable } from './benchmark.js';
+
+const INSTANCES = 6000;
+const REFERENCES = 6;
+
+/**
+ * All metrics, in one thread. The texts are halves of lines put together: of DSTC-7's where
+ * `../shared/data` is there, else of the golden texts.
+ */
+export const evalBenchmark: Benchmark = {
+  description: `All metrics over ${INSTANCES} responses with ${REFERENCES} references each, in milliseconds`,
+  run: async (print) => {
+    const corpus = makeCorpus();
+    const meteorData = existsSync(sharedData('meteor'))
+      ? sharedData('meteor')
+      : golden('evaluation', 'meteor-data');
+    const milliseconds: Record<string, number> = {};
+    const start = performance.now();
+    const processor = process.cpuUsage();
+    let last = start;
+    const lap = (name: string): void => {
+      const now = performance.now();
+      milliseconds[name] = Math.round(now - last);
+      last = now;
+    };
+    const evaluator = new Evaluator(await readMeteorResources(meteorData, []));
+    lap('METEOR data');
+    for (const metric of evaluator.metrics) {
+      metric.score(addUp(metric.statistics(corpus)));
+      lap(metric.name);
+    }
+    diversity(corpus.hypotheses);
+    lap('diversity');
+    const figures = {
+      ...milliseconds,
+      total: Math.round(last - start),
+      // On a busy machine the total holds time that went to others.
+      processor: Math.round(process.cpuUsage(processor).user / 1000),
+    };
+    print(formatTable(Object.entries(figures).map(([name, figure]) => [name, String(figure)])));
+    return { texts: existsSync(sharedData('dstc7')) ? 'DSTC-7' : 'golden', milliseconds: figures };
+  },
+};
+
+function makeCorpus(): Corpus {
+  const [responses, references] = existsSync(sharedData('dstc7')) ? dstcLines() : goldenLines();
+  const random = new Random(1);
+  const splice = (lines: readonly string[]): string => {
+    const first = at(lines, random.below(lines.length)).split(' ');
+    const second = at(lines, random.below(lines.length)).split(' ');
+    const words = [...first.slice(0, first.length / 2), ...second.slice(second.length / 2)];
+    // A text fresh from a file is one piece of memory; so is this one.
+    return Buffer.from(words.join(' ')).toString();
+  };
+  return {
+    hypotheses: Array.from({ length: INSTANCES }, () => splice(responses)),
+    references: Array.from({ length: INSTANCES }, () =>
+      Array.from({ length: REFERENCES }, () => splice(references)),
+    ),
+  };
+}
+
+function dstcLines(): [responses: string[], references: string[]] {
+  const lines = (name: string): string[] =>
+    readFileSync(sharedData('dstc7', name), 'utf8').split('\n');
+  return [
+    ['TeamB.txt', 'Baseline.txt'].flatMap(lines),
+    [0, 1, 2, 3, 4, 5].flatMap((place) => lines(`ref${place}.txt`)),
+  ];
+}
+
+function goldenLines(): [responses: string[], references: string[]] {
+  const texts = readFileSync(golden('evaluation', 'texts.json'), 'utf8').match(/"[^"]+"/g) ?? [];
+  return [texts, texts];
+}

@@ -1,0 +1,207 @@
+import { at } from '../../base/arrays.js';
+import type { Lexicon, MeteorWord } from './lexicon.js';
+import type { ParaphraseTable } from './paraphrases.js';
+
+/** The stages of matching, in METEOR's order. */
+export const STAGES = ['exact', 'stem', 'synonym', 'paraphrase'] as const;
+
+/** Words of the reference that could be aligned with words of the hypothesis. */
+export interface Match {
+  /** Index into {@link STAGES}. */
+  readonly stage: number;
+  readonly referenceStart: number;
+  readonly referenceLength: number;
+  readonly hypothesisStart: number;
+  readonly hypothesisLength: number;
+  /** What the match is worth in the search for the best alignment. */
+  readonly worth: number;
+}
+
+/** All matches of two sentences: `matches[i]` begin at word `i` of the reference. */
+export interface PossibleMatches {
+  readonly matches: readonly (readonly Match[])[];
+  /** How many matches cover each word. */
+  readonly hypothesisCoverage: Uint16Array;
+  readonly referenceCoverage: Uint16Array;
+}
+
+/** Shared, and never written to: most words of a reference match nothing. */
+const NO_MATCHES: Match[] = [];
+
+/** Finds what could be aligned with one hypothesis (METEOR's four `*Matcher.java`). */
+export class Matcher {
+  readonly #paraphrases: ParaphraseTable | undefined;
+  // The hypothesis at hand has the mark `#mark` at its keys, stems and sets of synonyms: most
+  // words of a reference are dismissed with one look.
+  readonly #keyMarks: Int32Array;
+  readonly #stemMarks: Int32Array;
+  readonly #synsetMarks: Int32Array;
+  #mark = 0;
+  #hypothesis: readonly MeteorWord[] = [];
+
+  /** @param lexicon Must have seen all sentences that will be matched. */
+  constructor(lexicon: Lexicon, paraphrases?: ParaphraseTable) {
+    this.#paraphrases = paraphrases;
+    this.#keyMarks = new Int32Array(lexicon.sizes.keys);
+    this.#stemMarks = new Int32Array(lexicon.sizes.stems);
+    this.#synsetMarks = new Int32Array(lexicon.sizes.synsets);
+  }
+
+  /** Sets the hypothesis that the next references are matched with. */
+  begin(hypothesis: readonly MeteorWord[]): void {
+    this.#mark++;
+    this.#hypothesis = hypothesis;
+    for (const word of hypothesis) {
+      this.#keyMarks[word.key] = this.#mark;
+      this.#stemMarks[word.stem] = this.#mark;
+      for (const synset of word.synsets) this.#synsetMarks[synset] = this.#mark;
+    }
+  }
+
+  /** All matches of the hypothesis with `reference`; undefined where there are none. */
+  match(reference: readonly MeteorWord[]): PossibleMatches | undefined {
+    const hypothesis = this.#hypothesis;
+    // METEOR spares identical sentences the later stages, against errors of the beam search.
+    const identical = areSame(hypothesis, reference);
+    let matches: Match[][] | undefined;
+    for (let index = 0; index < reference.length; index++) {
+      const word = at(reference, index);
+      if (!this.#isMarked(word)) continue;
+      matches ??= new Array<Match[]>(reference.length).fill(NO_MATCHES);
+      matches[index] = this.#singleWords(word, index, identical);
+    }
+    if (this.#paraphrases !== undefined && !identical) {
+      matches = reference.map((_, index) => [...(matches?.[index] ?? [])]);
+      this.#addParaphrases(this.#paraphrases, reference, matches);
+    }
+    return matches && withCoverage(matches, hypothesis.length, reference.length);
+  }
+
+  /** Whether a word shares its key, its stem or a set of synonyms with the hypothesis. */
+  #isMarked(word: MeteorWord): boolean {
+    if (this.#keyMarks[word.key] === this.#mark || this.#stemMarks[word.stem] === this.#mark) {
+      return true;
+    }
+    for (const synset of word.synsets) if (this.#synsetMarks[synset] === this.#mark) return true;
+    return false;
+  }
+
+  #singleWords(word: MeteorWord, referenceStart: number, exactOnly: boolean): Match[] {
+    const found: Match[] = [];
+    // Most words match exactly or not at all: the other stages' lists are made when needed.
+    let byStem: Match[] | undefined;
+    let bySynonym: Match[] | undefined;
+    const hypothesis = this.#hypothesis;
+    for (let index = 0; index < hypothesis.length; index++) {
+      const other = at(hypothesis, index);
+      if (other.key === word.key) {
+        found.push(singleWord(0, referenceStart, index));
+      } else if (!exactOnly) {
+        // A word may match by its stem and by its meaning: then both are candidates.
+        if (other.stem === word.stem) (byStem ??= []).push(singleWord(1, referenceStart, index));
+        if (shareOne(word.synsets, other.synsets)) {
+          (bySynonym ??= []).push(singleWord(2, referenceStart, index));
+        }
+      }
+    }
+    if (byStem !== undefined) found.push(...byStem);
+    if (bySynonym !== undefined) found.push(...bySynonym);
+    return found;
+  }
+
+  #addParaphrases(
+    table: ParaphraseTable,
+    reference: readonly MeteorWord[],
+    matches: readonly Match[][],
+  ): void {
+    const ofHypothesis = this.#hypothesis.map((word) => word.text);
+    const ofReference = reference.map((word) => word.text);
+    const add = (
+      referenceStart: number,
+      referenceLength: number,
+      hypothesisStart: number,
+      hypothesisLength: number,
+    ): void => {
+      at(matches, referenceStart).push({
+        stage: 3,
+        referenceStart,
+        referenceLength,
+        hypothesisStart,
+        hypothesisLength,
+        worth: worthOfParaphrase(referenceLength, hypothesisLength),
+      });
+    };
+    for (let start = 0; start < ofReference.length; start++) {
+      for (const { length, paraphrase } of table.startingAt(ofReference, start)) {
+        for (const place of placesOf(paraphrase, ofHypothesis)) {
+          add(start, length, place, paraphrase.length);
+        }
+      }
+    }
+    for (let start = 0; start < ofHypothesis.length; start++) {
+      for (const { length, paraphrase } of table.startingAt(ofHypothesis, start)) {
+        for (const place of placesOf(paraphrase, ofReference)) {
+          add(place, paraphrase.length, start, length);
+        }
+      }
+    }
+  }
+}
+
+function areSame(some: readonly MeteorWord[], others: readonly MeteorWord[]): boolean {
+  return (
+    some.length === others.length && some.every((word, index) => word.key === at(others, index).key)
+  );
+}
+
+function singleWord(stage: number, referenceStart: number, hypothesisStart: number): Match {
+  return {
+    stage,
+    referenceStart,
+    referenceLength: 1,
+    hypothesisStart,
+    hypothesisLength: 1,
+    worth: stage === 0 ? 2 : 0,
+  };
+}
+
+function shareOne(some: readonly number[], others: readonly number[]): boolean {
+  for (const number of some) if (others.includes(number)) return true;
+  return false;
+}
+
+/**
+ * METEOR's alignment weights are 1 for exact words and ½ otherwise; its sums are whole numbers
+ * that lose the fraction at each step, so that a single word that is not exact is worth nothing.
+ */
+function worthOfParaphrase(referenceLength: number, hypothesisLength: number): number {
+  return Math.floor(referenceLength / 2) + Math.floor(hypothesisLength / 2);
+}
+
+function* placesOf(phrase: readonly string[], words: readonly string[]): Generator<number> {
+  for (let start = 0; start < words.length; start++) {
+    if (phrase.every((word, offset) => words[start + offset] === word)) yield start;
+  }
+}
+
+function withCoverage(
+  matches: readonly (readonly Match[])[],
+  hypothesisLength: number,
+  referenceLength: number,
+): PossibleMatches {
+  const hypothesisCoverage = new Uint16Array(hypothesisLength);
+  const referenceCoverage = new Uint16Array(referenceLength);
+  for (const candidates of matches) {
+    for (const match of candidates) {
+      cover(hypothesisCoverage, match.hypothesisStart, match.hypothesisLength);
+      cover(referenceCoverage, match.referenceStart, match.referenceLength);
+    }
+  }
+  return { matches, hypothesisCoverage, referenceCoverage };
+}
+
+function cover(coverage: Uint16Array, start: number, length: number): void {
+  for (let index = start; index < start + length; index++) {
+    coverage[index] = (coverage[index] ?? 0) + 1;
+  }
+}

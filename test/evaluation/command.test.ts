@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { z } from 'zod';
+import { golden, repository, sharedData, temporaryFolder } from '../support/files.js';
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function evaluate(...flags: string[]): Promise<Outcome> {
+  const main = join(repository, 'dist', 'src', 'cli', 'main.js');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, 'eval', ...flags], (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
+
+const four = z.array(z.number()).length(4);
+const scores = z.object({
+  nist: four,
+  bleu: four,
+  meteor: z.number(),
+  meteorStages: z.string(),
+  entropy: four,
+  distinct: z.array(z.number()).length(2),
+  avgLength: z.number(),
+});
+
+describe('dialogpt eval', () => {
+  it('scores files and prints the scores as JSON', async (context) => {
+    const folder = await temporaryFolder(context);
+    const [hypotheses, reference] = [join(folder, 'hyp.txt'), join(folder, 'ref.txt')];
+    await writeFile(hypotheses, 'a b\n');
+    await writeFile(reference, 'a b\n');
+    const data = golden('evaluation', 'meteor-data');
+    const with_ = await evaluate(hypotheses, '--refs', reference, '--json', '--meteor-data', data);
+    assert.equal(with_.code, 0, with_.stderr);
+    assert.equal(with_.stderr, '');
+    const { bleu, meteor, meteorStages, avgLength } = scores.parse(JSON.parse(with_.stdout));
+    assert.deepEqual([bleu[0], bleu[1], meteor, avgLength], [1, 1, 1, 2]);
+    assert.equal(meteorStages, 'exact+stem+synonym+paraphrase');
+
+    const without = await evaluate(hypotheses, '--refs', reference, reference);
+    assert.match(without.stdout, /METEOR \(exact\+stem\) %/);
+    assert.match(without.stderr, /meteor-1\.5\.tar\.gz.*--meteor-data/);
+  });
+
+  it('says in one sentence what is wrong', async (context) => {
+    const folder = await temporaryFolder(context);
+    const [two, one] = [join(folder, 'two.txt'), join(folder, 'one.txt')];
+    await writeFile(two, 'a\nb\n');
+    await writeFile(one, 'a\n');
+    const unequal = await evaluate(two, '--refs', one);
+    assert.equal(unequal.code, 1);
+    assert.match(unequal.stderr, /^dialogpt: .*two\.txt has 2 lines but .*one\.txt has 1; .*\.\n$/);
+    assert.equal((await evaluate(two)).code, 2);
+    assert.match(
+      (await evaluate(two, '--refs', two, '--report', 'x.doc')).stderr,
+      /x\.doc: the name/,
+    );
+    assert.match((await evaluate('judge', two)).stderr, /1 systems; name two/);
+  });
+
+  it("runs DSTC-7's pipeline over a folder and leaves its report there", async (context) => {
+    const folder = await temporaryFolder(context);
+    const path = (...parts: string[]): string => join(folder, ...parts);
+    await mkdir(path('systems'));
+    await writeFile(path('systems', 'one.txt'), "I'm here\nNo!\n");
+    await writeFile(path('systems', 'two.txt'), 'yes\nno\n');
+    await writeFile(path('refs.txt'), "k2\t1|I'm here\t2|human two\nk1\t1|No!\t2|human one\n");
+    await writeFile(path('keys.txt'), 'k2\nk1\n');
+    const run = await evaluate(
+      ...[path('systems'), '--refs', path('refs.txt'), '--keys', path('keys.txt')],
+      ...['--clean', '--format', 'tsv', '--report', path('report.html')],
+    );
+    assert.equal(run.code, 0, run.stderr);
+    const report = await readFile(path('systems', 'report_ref6_cleaned.tsv'), 'utf8');
+    assert.equal(report, run.stdout);
+    // The human response does not count: the only other reference is a copy of the response.
+    assert.match(report, /one\.txt\t2\t[\d.]+\t[\d.]+\t[\d.]+\t[\d.]+\t1\.0\t1\.0\t/);
+    assert.match(await readFile(path('report.html'), 'utf8'), /DSTC-7 winner/);
+
+    const human = await evaluate('human', '--refs', path('refs.txt'), '--keys', path('keys.txt'));
+    assert.equal(human.stdout, 'human two\nhuman one\n');
+  });
+
+  it('counts judgements', async (context) => {
+    const path = join(await temporaryFolder(context), 'judgements.jsonl');
+    const line = (instance: number, winner: string): string =>
+      JSON.stringify({
+        judge: 'x',
+        instance: `${instance}`,
+        question: 'relevance',
+        first: 'a',
+        second: 'b',
+        winner,
+      });
+    await writeFile(path, `${line(1, 'first')}\n${line(2, 'tie')}\n`);
+    const { stdout } = await evaluate('judge', '--tally', path);
+    assert.match(stdout, /relevance +a +b +1 \(50\.0 %, 0\.0-100\.0\) +1 \(50\.0 %.* +0 \(0\.0 %/);
+    const json = z.object({ tallies: z.array(z.object({ judgements: z.number() })) });
+    const counted = json.parse(
+      JSON.parse((await evaluate('judge', '--tally', path, '--json')).stdout),
+    );
+    assert.equal(counted.tallies[0]?.judgements, 2);
+  });
+
+  const skip = !existsSync(sharedData('dstc7')) && 'needs ../shared/data';
+  it('equals every number of the reference tools on DSTC-7', { skip }, async () => {
+    const expectedSchema = z.object({
+      systems: z.record(
+        z.string(),
+        scores.omit({ meteor: true, meteorStages: true, distinct: true, avgLength: true }).extend({
+          meteor_noparaphrase: z.number(),
+          diversity: z.array(z.number()),
+          avg_len: z.number(),
+        }),
+      ),
+    });
+    const text = await readFile(sharedData('dstc7', 'expected.json'), 'utf8');
+    const { systems } = expectedSchema.parse(JSON.parse(text));
+    assert.ok(Object.keys(systems).length >= 2);
+    const references = [0, 1, 2, 3, 4, 5].map((place) => sharedData('dstc7', `ref${place}.txt`));
+    for (const [system, expected] of Object.entries(systems)) {
+      const { stdout } = await evaluate(
+        ...[sharedData('dstc7', `${system}.txt`), '--refs', ...references],
+        ...['--meteor-data', sharedData('meteor'), '--json'],
+      );
+      const actual = scores.parse(JSON.parse(stdout));
+      assert.deepEqual(actual.nist, expected.nist);
+      assert.deepEqual(actual.bleu, expected.bleu);
+      const close = (a: readonly number[], b: readonly number[]): void => {
+        a.forEach((number, index) => {
+          assert.ok(
+            Math.abs(number - (b[index] ?? NaN)) < 1e-9,
+            `${number}, not ${b[index] ?? NaN}`,
+          );
+        });
+      };
+      close([actual.meteor, actual.avgLength], [expected.meteor_noparaphrase, expected.avg_len]);
+      close(actual.entropy, expected.entropy);
+      close(actual.distinct, expected.diversity);
+    }
+  });
+});
