@@ -5,14 +5,7 @@ import { messageOf, UserError, withFileErrors } from '../base/errors.js';
 import { writeAll, writeFileWhole } from '../base/files.js';
 import { floatToHalf } from './floats.js';
 import { repeatedKey } from './repeated-key.js';
-import {
-  checkFloatType,
-  checkTarget,
-  elementCount,
-  readExactly,
-  readFloats,
-  type TensorSource,
-} from './tensor-source.js';
+import { elementCount, readExactly, storedTensor, type TensorSource } from './tensor-source.js';
 
 /** The largest header that the reference implementation accepts, in bytes. */
 const LARGEST_HEADER = 100_000_000;
@@ -236,16 +229,12 @@ function checkCoverage(
  */
 export async function openSafetensors(path: string): Promise<Map<string, TensorSource>> {
   const { tensors } = await readSafetensorsHeader(path);
-  const sources = new Map<string, TensorSource>();
-  for (const [name, { dtype, shape, begin }] of tensors) {
-    const origin = `${path}: tensor "${name}"`;
-    const readInto = async (target: Float32Array): Promise<void> => {
-      checkTarget(origin, elementCount(shape), target);
-      await readFloats(path, begin, checkFloatType(origin, dtype), target);
-    };
-    sources.set(name, { origin, dtype, shape, readInto });
-  }
-  return sources;
+  return new Map(
+    Array.from(tensors, ([name, { dtype, shape, begin }]) => [
+      name,
+      storedTensor({ path, name, dtype, shape, position: begin }),
+    ]),
+  );
 }
 
 /** A tensor to be written: `data` holds the product of `shape` numbers in row-major order. */
