@@ -160,6 +160,16 @@ nested = {"epoch": 3, "lr": 0.5, "state_dict": collections.OrderedDict(weight=ba
 torch.save(nested, path("nested.pt"))
 
 
+class Python2(collections.OrderedDict):
+    """Pickled as Python 2 pickled an OrderedDict: with a list of pairs."""
+
+    def __reduce__(self):
+        return collections.OrderedDict, ([[name, value] for name, value in self.items()],)
+
+
+torch.save(Python2(weight=base), path("python2.pt"), _use_new_zipfile_serialization=False)
+
+
 # What must be refused by name.
 class Runs:
     def __reduce__(self):
