@@ -1,11 +1,12 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { at } from '../base/arrays.js';
-import { messageOf, UserError, withFileErrors } from '../base/errors.js';
+import { messageOf, UserError } from '../base/errors.js';
 import { writeAll, writeFileWhole } from '../base/files.js';
+import { type ByteReader, type ByteSource, fileSource } from './byte-source.js';
 import { floatToHalf } from './floats.js';
 import { repeatedKey } from './repeated-key.js';
-import { elementCount, readExactly, storedTensor, type TensorSource } from './tensor-source.js';
+import { elementCount, storedTensor, type TensorSource } from './tensor-source.js';
 
 /** The largest header that the reference implementation accepts, in bytes. */
 const LARGEST_HEADER = 100_000_000;
@@ -74,16 +75,11 @@ const entrySchema = z.object({
  * @throws UserError naming the file and the tensor or byte that is wrong.
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  return withFileErrors(path, async () => {
-    const file = await open(path);
-    try {
-      const { size } = await file.stat();
-      const text = await readHeaderText(file, path, size);
-      return checkHeader(path, size, text);
-    } finally {
-      await file.close();
-    }
-  });
+  return fileSource(path)(readHeader);
+}
+
+async function readHeader(reader: ByteReader): Promise<SafetensorsHeader> {
+  return checkHeader(reader.path, reader.size, await readHeaderText(reader));
 }
 
 interface HeaderText {
@@ -92,14 +88,14 @@ interface HeaderText {
   readonly dataStart: number;
 }
 
-async function readHeaderText(file: FileHandle, path: string, size: number): Promise<HeaderText> {
+async function readHeaderText({ path, size, read }: ByteReader): Promise<HeaderText> {
   if (size < LENGTH_BYTES) {
     throw new UserError(
       `${path}: ${size} bytes are too few for a safetensors file; it is cut short, so get it again.`,
     );
   }
   const start = new Uint8Array(LENGTH_BYTES);
-  await readExactly(file, path, 0, start);
+  await read(0, start);
   const length = Number(new DataView(start.buffer).getBigUint64(0, true));
   if (length > LARGEST_HEADER) {
     throw new UserError(
@@ -112,7 +108,7 @@ async function readHeaderText(file: FileHandle, path: string, size: number): Pro
     );
   }
   const bytes = new Uint8Array(length);
-  await readExactly(file, path, LENGTH_BYTES, bytes);
+  await read(LENGTH_BYTES, bytes);
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     return { text, dataStart: LENGTH_BYTES + length };
@@ -227,14 +223,20 @@ function checkCoverage(
  *
  * @throws UserError as {@link readSafetensorsHeader}.
  */
-export async function openSafetensors(path: string): Promise<Map<string, TensorSource>> {
-  const { tensors } = await readSafetensorsHeader(path);
-  return new Map(
-    Array.from(tensors, ([name, { dtype, shape, begin }]) => [
-      name,
-      storedTensor({ path, name, dtype, shape, position: begin }),
-    ]),
-  );
+export function openSafetensors(path: string): Promise<Map<string, TensorSource>> {
+  return safetensorsFrom(fileSource(path));
+}
+
+/** As {@link openSafetensors}, from any bytes. */
+export async function safetensorsFrom(source: ByteSource): Promise<Map<string, TensorSource>> {
+  return source(async (reader) => {
+    const sources = new Map<string, TensorSource>();
+    for (const [name, { dtype, shape, begin }] of (await readHeader(reader)).tensors) {
+      const origin = `${reader.path}: tensor "${name}"`;
+      sources.set(name, storedTensor({ source, origin, dtype, shape, position: begin }));
+    }
+    return sources;
+  });
 }
 
 /** A tensor to be written: `data` holds the product of `shape` numbers in row-major order. */

@@ -1,6 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { at } from '../base/arrays.js';
-import { UserError, withFileErrors } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
+import { type ByteReader, type ByteSource } from './byte-source.js';
 import { brainToFloat, halfToFloat } from './floats.js';
 
 /** One tensor of a checkpoint, still in its file. */
@@ -21,11 +21,11 @@ export interface TensorSource {
   readInto(target: Float32Array, start?: number): Promise<void>;
 }
 
-/** Where a tensor's numbers lie in a file. */
+/** Where a tensor's numbers lie. */
 export interface TensorPlace {
-  readonly path: string;
-  /** The name that the file gives the tensor. */
-  readonly name: string;
+  readonly source: ByteSource;
+  /** The file and the name that it gives the tensor, for messages. */
+  readonly origin: string;
   readonly dtype: string;
   readonly shape: readonly number[];
   /** The byte of the file at which the first element starts. */
@@ -52,8 +52,7 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
 
 /** A tensor that lies in a file at a known place. */
 export function storedTensor(place: TensorPlace): TensorSource {
-  const { path, name, dtype, shape } = place;
-  const origin = `${path}: tensor "${name}"`;
+  const { source, origin, dtype, shape } = place;
   const count = elementCount(shape);
   const readInto = async (target: Float32Array, start?: number): Promise<void> => {
     const end = (start ?? 0) + target.length;
@@ -63,17 +62,12 @@ export function storedTensor(place: TensorPlace): TensorSource {
       );
     }
     const type = checkFloatType(origin, dtype);
-    await withFileErrors(path, async () => {
-      const file = await open(path);
-      try {
-        const reader = { file, path, dtype: type };
-        if (place.strides === undefined || isRowMajor(shape, place.strides)) {
-          await readRun(reader, place.position + (start ?? 0) * floatBytes[type], target);
-        } else {
-          await readStrided(reader, place.position, shape, place.strides, target, start ?? 0);
-        }
-      } finally {
-        await file.close();
+    await source(async (reader) => {
+      if (place.strides === undefined || isRowMajor(shape, place.strides)) {
+        await readRun(reader, type, place.position + (start ?? 0) * floatBytes[type], target);
+      } else {
+        const view = { position: place.position, shape, strides: place.strides };
+        await readStrided(reader, type, view, target, start ?? 0);
       }
     });
   };
@@ -96,86 +90,55 @@ function checkFloatType(origin: string, dtype: string): FloatType {
   );
 }
 
-/** The most bytes asked for in one read. */
-const LARGEST_READ = 1 << 26;
 /** How many 16-bit numbers are read before they are converted. */
 const SHORTS_AT_ONCE = 1 << 20;
 
-/**
- * Fills `bytes` from `file`, starting at byte `position` of it.
- *
- * @throws UserError where the file ends before.
- */
-export async function readExactly(
-  file: FileHandle,
-  path: string,
-  position: number,
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let done = 0; done < bytes.byteLength;) {
-    const length = Math.min(LARGEST_READ, bytes.byteLength - done);
-    const { bytesRead } = await file.read(bytes, done, length, position + done);
-    if (bytesRead === 0) {
-      throw new UserError(
-        `${path}: the file ends at byte ${position + done}, before byte ${position + bytes.byteLength}; it is cut short, so get it again.`,
-      );
-    }
-    done += bytesRead;
-  }
-}
-
-interface FloatReader {
-  readonly file: FileHandle;
-  readonly path: string;
-  readonly dtype: FloatType;
-}
-
 /** Reads consecutive numbers that start at byte `position`. */
 async function readRun(
-  { file, path, dtype }: FloatReader,
+  reader: ByteReader,
+  type: FloatType,
   position: number,
   target: Float32Array,
 ): Promise<void> {
-  if (dtype === 'F32') {
+  if (type === 'F32') {
     const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
-    await readExactly(file, path, position, bytes);
+    await reader.read(position, bytes);
     return;
   }
-  const convert = dtype === 'F16' ? halfToFloat : brainToFloat;
+  const convert = type === 'F16' ? halfToFloat : brainToFloat;
   const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
   const shorts = new Uint16Array(Math.min(SHORTS_AT_ONCE, target.length));
   for (let start = 0; start < bits.length; start += shorts.length) {
     const part = shorts.subarray(0, bits.length - start);
-    await readExactly(
-      file,
-      path,
-      position + start * 2,
-      new Uint8Array(part.buffer, 0, part.byteLength),
-    );
+    await reader.read(position + start * 2, new Uint8Array(part.buffer, 0, part.byteLength));
     convert(part, bits.subarray(start));
   }
 }
 
+interface StridedView {
+  readonly position: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+}
+
 /** Reads a tensor whose elements do not lie in row-major order, such as a transposed matrix. */
 async function readStrided(
-  reader: FloatReader,
-  position: number,
-  shape: readonly number[],
-  strides: readonly number[],
+  reader: ByteReader,
+  type: FloatType,
+  { position, shape, strides }: StridedView,
   target: Float32Array,
   start: number,
 ): Promise<void> {
-  if (target.length === 0) return;
-  const last = shape.reduce((sum, size, dimension) => sum + (size - 1) * at(strides, dimension), 0);
+  const last = shape.reduce((sum, size, axis) => sum + (size - 1) * at(strides, axis), 0);
   const values = new Float32Array(last + 1);
-  await readRun(reader, position, values);
+  await readRun(reader, type, position, values);
   const steps = rowMajorStrides(shape);
   for (let index = 0; index < target.length; index++) {
     let rest = start + index;
     let offset = 0;
-    for (let dimension = 0; dimension < shape.length; dimension++) {
-      const step = at(steps, dimension);
-      offset += Math.floor(rest / step) * at(strides, dimension);
+    for (let axis = 0; axis < shape.length; axis++) {
+      const step = at(steps, axis);
+      offset += Math.floor(rest / step) * at(strides, axis);
       rest %= step;
     }
     target[index] = at(values, offset);

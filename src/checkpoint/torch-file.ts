@@ -1,8 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
-import { UserError, withFileErrors } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
+import { type ByteReader, type ByteSource, fileSource } from './byte-source.js';
 import { PickleEndsEarly, unpickle } from './pickle.js';
-import { readExactly, storedTensor, type TensorSource } from './tensor-source.js';
+import { storedTensor, type TensorSource } from './tensor-source.js';
 import { namedTensors, type TorchStorage, torchRules, type TorchTensor } from './torch-objects.js';
 import { readZipDirectory, type ZipEntry, zipContentPosition } from './zip-directory.js';
 
@@ -11,12 +11,6 @@ const LARGEST_PICKLE = 20_000_000;
 /** The first number of a legacy file (PyTorch's `serialization.py`, `MAGIC_NUMBER`). */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
-
-interface TorchFile {
-  readonly file: FileHandle;
-  readonly path: string;
-  readonly size: number;
-}
 
 /** The unpickled object and where each storage's numbers lie in the file. */
 interface TorchContent {
@@ -37,36 +31,37 @@ interface StorageRun {
  *
  * @throws UserError naming what is refused, or the byte or entry that is damaged.
  */
-export async function openTorchFile(path: string): Promise<Map<string, TensorSource>> {
-  return withFileErrors(path, async () => {
-    const file = await open(path);
-    try {
-      const { size } = await file.stat();
-      const torchFile = { file, path, size };
-      const start = new Uint8Array(Math.min(4, size));
-      await readExactly(file, path, 0, start);
-      const isZip = Buffer.from(start).equals(Buffer.from('PK\x03\x04'));
-      const content = await (isZip ? openZip(torchFile) : openLegacy(torchFile));
-      return await placeTensors(path, content);
-    } finally {
-      await file.close();
-    }
-  });
+export function openTorchFile(path: string): Promise<Map<string, TensorSource>> {
+  return torchTensorsFrom(fileSource(path));
 }
 
-async function placeTensors(
-  path: string,
-  content: TorchContent,
-): Promise<Map<string, TensorSource>> {
-  const sources = new Map<string, TensorSource>();
-  for (const [name, tensor] of namedTensors(path, content.value)) {
-    const { storage, shape, strides } = tensor;
-    const run = await content.locate(storage);
-    checkStorage(path, name, tensor, run);
-    const position = run.position + (storage.start + tensor.offset) * storage.elementBytes;
-    sources.set(name, storedTensor({ path, name, dtype: storage.dtype, shape, strides, position }));
-  }
-  return sources;
+/** As {@link openTorchFile}, from any bytes. */
+export async function torchTensorsFrom(source: ByteSource): Promise<Map<string, TensorSource>> {
+  return source(async (reader) => {
+    const { path, size } = reader;
+    const start = new Uint8Array(Math.min(4, size));
+    await reader.read(0, start);
+    const isZip = Buffer.from(start).equals(Buffer.from('PK\x03\x04'));
+    const content = await (isZip ? openZip(reader) : openLegacy(reader));
+    const sources = new Map<string, TensorSource>();
+    for (const [name, tensor] of namedTensors(path, content.value)) {
+      const { storage, shape, strides } = tensor;
+      const run = await content.locate(storage);
+      checkStorage(path, name, tensor, run);
+      sources.set(
+        name,
+        storedTensor({
+          source,
+          origin: `${path}: tensor "${name}"`,
+          dtype: storage.dtype,
+          shape,
+          strides,
+          position: run.position + (storage.start + tensor.offset) * storage.elementBytes,
+        }),
+      );
+    }
+    return sources;
+  });
 }
 
 function checkStorage(path: string, name: string, tensor: TorchTensor, run: StorageRun): void {
@@ -79,8 +74,9 @@ function checkStorage(path: string, name: string, tensor: TorchTensor, run: Stor
   }
 }
 
-async function openZip({ file, path, size }: TorchFile): Promise<TorchContent> {
-  const entries = await readZipDirectory(file, path, size);
+async function openZip(reader: ByteReader): Promise<TorchContent> {
+  const { path } = reader;
+  const entries = await readZipDirectory(reader);
   const pickle = [...entries.values()].find(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickle === undefined) {
     throw new UserError(
@@ -96,7 +92,7 @@ async function openZip({ file, path, size }: TorchFile): Promise<TorchContent> {
       );
     }
     const bytes = new Uint8Array(entry.size);
-    await readExactly(file, path, await zipContentPosition(file, path, size, entry), bytes);
+    await reader.read(await zipContentPosition(reader, entry), bytes);
     return bytes;
   };
   if (order !== undefined && Buffer.from(await content(order)).toString() !== 'little') {
@@ -108,7 +104,7 @@ async function openZip({ file, path, size }: TorchFile): Promise<TorchContent> {
     if (entry === undefined) {
       throw new UserError(`${path}: storage "${key}" is missing; the file is damaged.`);
     }
-    return { position: await zipContentPosition(file, path, size, entry), bytes: entry.size };
+    return { position: await zipContentPosition(reader, entry), bytes: entry.size };
   };
   return { value, locate };
 }
@@ -123,10 +119,10 @@ function bigEndian(path: string): UserError {
  * The legacy format: four pickles (a magic number, a protocol number, facts of the system, the
  * object), a fifth with the storages' keys, then for each storage its length and its numbers.
  */
-async function openLegacy(torchFile: TorchFile): Promise<TorchContent> {
-  const { path } = torchFile;
-  const pickles = await readLegacyPickles(torchFile);
-  const runs = await findLegacyStorages(torchFile, pickles);
+async function openLegacy(reader: ByteReader): Promise<TorchContent> {
+  const { path } = reader;
+  const pickles = await readLegacyPickles(reader);
+  const runs = await findLegacyStorages(reader, pickles);
   const locate = ({ key }: TorchStorage): Promise<StorageRun> => {
     const run = runs.get(key);
     if (run === undefined) {
@@ -148,10 +144,10 @@ interface LegacyPickles {
 }
 
 /** Reads the pickles from a window at the start of the file that grows until it holds them. */
-async function readLegacyPickles({ file, path, size }: TorchFile): Promise<LegacyPickles> {
+async function readLegacyPickles({ path, size, read }: ByteReader): Promise<LegacyPickles> {
   for (let length = Math.min(size, 1 << 20); ; length = Math.min(size, length * 4)) {
     const bytes = new Uint8Array(length);
-    await readExactly(file, path, 0, bytes);
+    await read(0, bytes);
     try {
       return parseLegacyPickles(bytes, path);
     } catch (error) {
@@ -192,7 +188,7 @@ function parseLegacyPickles(bytes: Uint8Array, path: string): LegacyPickles {
 
 /** Walks the storages, each a 64-bit number of elements and then the elements. */
 async function findLegacyStorages(
-  { file, path, size }: TorchFile,
+  { path, size, read }: ByteReader,
   { storages, keys, end }: LegacyPickles,
 ): Promise<Map<string, StorageRun>> {
   const bytesEach = new Map(storages.map(({ key, elementBytes }) => [key, elementBytes]));
@@ -200,7 +196,7 @@ async function findLegacyStorages(
   let position = end;
   for (const key of keys) {
     const length = new Uint8Array(8);
-    await readExactly(file, path, position, length);
+    await read(position, length);
     const count = Number(new DataView(length.buffer).getBigUint64(0, true));
     const each = bytesEach.get(key);
     if (each === undefined) {

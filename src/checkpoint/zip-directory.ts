@@ -1,6 +1,5 @@
-import { type FileHandle } from 'node:fs/promises';
 import { UserError } from '../base/errors.js';
-import { readExactly } from './tensor-source.js';
+import { type ByteReader } from './byte-source.js';
 
 /** A file within a zip archive. */
 export interface ZipEntry {
@@ -33,21 +32,18 @@ const LARGEST_DIRECTORY = 100_000_000;
  *
  * @throws UserError where the archive is damaged, cut short or compressed.
  */
-export async function readZipDirectory(
-  file: FileHandle,
-  path: string,
-  fileSize: number,
-): Promise<Map<string, ZipEntry>> {
-  const { position, size, count } = await findDirectory(file, path, fileSize);
-  if (size > LARGEST_DIRECTORY || position + size > fileSize) {
+export async function readZipDirectory(reader: ByteReader): Promise<Map<string, ZipEntry>> {
+  const { path } = reader;
+  const { position, size, count } = await findDirectory(reader);
+  if (size > LARGEST_DIRECTORY || position + size > reader.size) {
     throw broken(path, 'its list of entries does not lie inside the file');
   }
-  const directory = await readView(file, path, position, size);
+  const directory = await readView(reader, position, size);
   const entries = new Map<string, ZipEntry>();
   let offset = 0;
   for (let index = 0; index < count; index++) {
     const { entry, length } = readEntry(path, directory, offset);
-    if (entry.headerPosition + LOCAL_SIZE + entry.size > fileSize) {
+    if (entry.headerPosition + LOCAL_SIZE + entry.size > reader.size) {
       throw broken(path, `entry "${entry.name}" does not lie inside the file`);
     }
     if (entries.has(entry.name)) throw broken(path, `entry "${entry.name}" is there twice`);
@@ -62,17 +58,12 @@ export async function readZipDirectory(
  *
  * @throws UserError where the archive is damaged.
  */
-export async function zipContentPosition(
-  file: FileHandle,
-  path: string,
-  fileSize: number,
-  entry: ZipEntry,
-): Promise<number> {
-  const header = await readView(file, path, entry.headerPosition, LOCAL_SIZE);
+export async function zipContentPosition(reader: ByteReader, entry: ZipEntry): Promise<number> {
+  const header = await readView(reader, entry.headerPosition, LOCAL_SIZE);
   const position =
     entry.headerPosition + LOCAL_SIZE + header.getUint16(26, true) + header.getUint16(28, true);
-  if (header.getUint32(0, true) !== LOCAL_SIGNATURE || position + entry.size > fileSize) {
-    throw broken(path, `entry "${entry.name}" is not where the list of entries says`);
+  if (header.getUint32(0, true) !== LOCAL_SIGNATURE || position + entry.size > reader.size) {
+    throw broken(reader.path, `entry "${entry.name}" is not where the list of entries says`);
   }
   return position;
 }
@@ -81,14 +72,9 @@ function broken(path: string, what: string): UserError {
   return new UserError(`${path}: ${what}; this zip archive is damaged, so get it again.`);
 }
 
-async function readView(
-  file: FileHandle,
-  path: string,
-  position: number,
-  size: number,
-): Promise<DataView> {
+async function readView(reader: ByteReader, position: number, size: number): Promise<DataView> {
   const bytes = new Uint8Array(size);
-  await readExactly(file, path, position, bytes);
+  await reader.read(position, bytes);
   return new DataView(bytes.buffer);
 }
 
@@ -99,14 +85,11 @@ interface DirectoryPlace {
 }
 
 /** Finds the end record, which a comment of unknown length may follow. */
-async function findDirectory(
-  file: FileHandle,
-  path: string,
-  fileSize: number,
-): Promise<DirectoryPlace> {
+async function findDirectory(reader: ByteReader): Promise<DirectoryPlace> {
+  const { path, size: fileSize } = reader;
   const tailSize = Math.min(fileSize, END_SIZE + LARGEST_COMMENT);
   const tailStart = fileSize - tailSize;
-  const tail = await readView(file, path, tailStart, tailSize);
+  const tail = await readView(reader, tailStart, tailSize);
   for (let offset = tailSize - END_SIZE; offset >= 0; offset--) {
     if (tail.getUint32(offset, true) !== END_SIGNATURE) continue;
     const place = {
@@ -115,7 +98,7 @@ async function findDirectory(
       position: tail.getUint32(offset + 16, true),
     };
     const locator = tailStart + offset - ZIP64_LOCATOR_SIZE;
-    return (await findZip64Directory(file, path, locator)) ?? place;
+    return (await findZip64Directory(reader, locator)) ?? place;
   }
   throw new UserError(
     `${path}: the zip archive has no end record; the file is cut short, so get it again.`,
@@ -123,20 +106,19 @@ async function findDirectory(
 }
 
 async function findZip64Directory(
-  file: FileHandle,
-  path: string,
+  reader: ByteReader,
   locatorPosition: number,
 ): Promise<DirectoryPlace | undefined> {
   if (locatorPosition < 0) return undefined;
-  const locator = await readView(file, path, locatorPosition, ZIP64_LOCATOR_SIZE);
+  const locator = await readView(reader, locatorPosition, ZIP64_LOCATOR_SIZE);
   if (locator.getUint32(0, true) !== ZIP64_LOCATOR_SIGNATURE) return undefined;
   const position = Number(locator.getBigUint64(8, true));
   if (position > locatorPosition - ZIP64_END_SIZE) {
-    throw broken(path, 'its zip64 end record is not where it should be');
+    throw broken(reader.path, 'its zip64 end record is not where it should be');
   }
-  const end = await readView(file, path, position, ZIP64_END_SIZE);
+  const end = await readView(reader, position, ZIP64_END_SIZE);
   if (end.getUint32(0, true) !== ZIP64_END_SIGNATURE) {
-    throw broken(path, 'its zip64 end record is not where it should be');
+    throw broken(reader.path, 'its zip64 end record is not where it should be');
   }
   return {
     count: Number(end.getBigUint64(32, true)),

@@ -107,6 +107,13 @@ describe('reading PyTorch files', () => {
     }
   });
 
+  it('refuses a pickle that would fill the memory', async (context) => {
+    const path = join(await temporaryFolder(context), 'full.pt');
+    const dicts = Buffer.alloc(3_000_000, '}');
+    await writeFile(path, Buffer.concat([Buffer.from([0x80, 2]), dicts]));
+    await refuses(path, /more than 500000 instructions is not allowed/);
+  });
+
   it('refuses other files', async (context) => {
     const path = join(await temporaryFolder(context), 'other');
     await writeFile(path, 'a text');

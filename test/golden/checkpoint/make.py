@@ -156,6 +156,14 @@ expected["layouts"] = {
     name: {"shape": list(value.shape), "values": value.double().reshape(-1).tolist()}
     for name, value in layouts.items() if value is not None
 }
+# Small ones, to be damaged: most of their bytes are structure.
+few = {name: layouts[name] for name in ["whole", "transposed", "brain", "half"]}
+torch.save(few, path("fuzz-zip.pt"))
+torch.save(few, path("fuzz-legacy.pt"), _use_new_zipfile_serialization=False)
+save_file(
+    {name: layouts[name] for name in ["whole", "brain", "half", "long", "scalar", "empty"]},
+    path("layouts.safetensors"), metadata={"format": "pt"},
+)
 nested = {"epoch": 3, "lr": 0.5, "state_dict": collections.OrderedDict(weight=base), "best": None}
 torch.save(nested, path("nested.pt"))
 
