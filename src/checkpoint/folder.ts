@@ -1,14 +1,16 @@
-import { join } from 'node:path';
-import { UserError } from '../base/errors.js';
-import { exists, readJson, writeFileWhole } from '../base/files.js';
-import { type Gpt2Config, gpt2Config, Parameters } from '../model/index.js';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { UserError, withFileErrors } from '../base/errors.js';
+import { exists, writeFileWhole } from '../base/files.js';
+import { type Parameters } from '../model/index.js';
 import {
   gpt2Tokenizer,
   loadTokenizer,
   saveVocabulary,
   type Tokenizer,
 } from '../tokenizer/index.js';
-import { openSafetensors, writeSafetensors } from './safetensors.js';
+import { loadParameters, loadRankerWeights, RANKING_HEAD } from './parameters.js';
+import { writeSafetensors } from './safetensors.js';
 
 /** A model with its tokenizer. */
 export interface Checkpoint {
@@ -16,22 +18,40 @@ export interface Checkpoint {
   readonly tokenizer: Tokenizer;
 }
 
-/** The file of a checkpoint that holds the weights. */
-const WEIGHTS = 'model.safetensors';
+/** A ranking model with its tokenizer. */
+export interface RankerCheckpoint extends Checkpoint {
+  /** The ranking head: `[n_embd]`. */
+  readonly score: Float32Array;
+}
 
 /**
  * Writes a checkpoint as a folder that Hugging Face's libraries open: configuration, tokenizer and
  * weights. Each file is written whole or not at all; the weights come last.
+ *
+ * @param dtype what the weights are written as: 32-bit numbers or halves.
  */
 export async function saveCheckpoint(
   folder: string,
-  { parameters, tokenizer }: Checkpoint,
+  checkpoint: Checkpoint | RankerCheckpoint,
+  dtype: 'F32' | 'F16' = 'F32',
 ): Promise<void> {
+  const { parameters, tokenizer } = checkpoint;
   const { config } = parameters;
+  const tensors = parameters.layout.map((parameter) => ({
+    name: parameter.name,
+    shape: parameter.shape,
+    data: parameters.view(parameter),
+  }));
+  const isRanker = 'score' in checkpoint;
+  if (isRanker) {
+    const { score } = checkpoint;
+    tensors.push({ name: RANKING_HEAD, shape: [1, score.length], data: score });
+  }
   await writeJson(join(folder, 'config.json'), {
-    architectures: ['GPT2LMHeadModel'],
     ...config,
-    dtype: 'float32',
+    architectures: [isRanker ? 'GPT2ForSequenceClassification' : 'GPT2LMHeadModel'],
+    ...(isRanker ? { num_labels: 1, pad_token_id: config.eos_token_id } : {}),
+    dtype: dtype === 'F16' ? 'float16' : 'float32',
   });
   await writeJson(join(folder, 'generation_config.json'), {
     bos_token_id: config.bos_token_id,
@@ -39,14 +59,7 @@ export async function saveCheckpoint(
     pad_token_id: config.eos_token_id,
   });
   await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
-  await writeSafetensors(
-    join(folder, WEIGHTS),
-    parameters.layout.map((parameter) => ({
-      name: parameter.name,
-      shape: parameter.shape,
-      data: parameters.view(parameter),
-    })),
-  );
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, dtype);
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
@@ -54,48 +67,36 @@ async function writeJson(path: string, value: unknown): Promise<void> {
 }
 
 /**
- * Loads a checkpoint from a folder in Hugging Face's layout.
+ * Loads a checkpoint: a folder in Hugging Face's layout or a single file of weights, in any format
+ * that {@link openWeights} opens.
  *
  * @throws UserError naming the file that is missing, damaged or of another model.
  */
-export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
-  const path = join(folder, 'config.json');
-  if (!(await exists(path))) {
+export async function loadCheckpoint(path: string): Promise<Checkpoint> {
+  return withTokenizer(path, { parameters: await loadParameters(path) });
+}
+
+/** Loads a ranking model (DialogRPT's `.pth` files among them), as {@link loadCheckpoint}. */
+export async function loadRanker(path: string): Promise<RankerCheckpoint> {
+  return withTokenizer(path, await loadRankerWeights(path));
+}
+
+async function withTokenizer<T extends { readonly parameters: Parameters }>(
+  path: string,
+  weights: T,
+): Promise<T & { readonly tokenizer: Tokenizer }> {
+  const isFolder = await withFileErrors(path, async () => (await stat(path)).isDirectory());
+  const tokenizer = await loadCheckpointTokenizer(isFolder ? path : dirname(path));
+  const tokens = weights.parameters.config.vocab_size;
+  if (tokenizer.size > tokens) {
     throw new UserError(
-      `${folder}: there is no config.json, so this is not a model; give a folder that \`dialogpt train\` wrote, or one in Hugging Face's layout.`,
+      `${path}: the tokenizer has ${tokenizer.size} tokens, but the model only ${tokens}; they do not belong together.`,
     );
   }
-  const config = gpt2Config(await readJson(path), path);
-  const tokenizer = await loadCheckpointTokenizer(folder);
-  if (tokenizer.size > config.vocab_size) {
-    throw new UserError(
-      `${folder}: the tokenizer has ${tokenizer.size} tokens, but the model only ${config.vocab_size}; they do not belong together.`,
-    );
-  }
-  return { parameters: await loadParameters(join(folder, WEIGHTS), config), tokenizer };
+  return { ...weights, tokenizer };
 }
 
 /** The tokenizer that lies beside a model; GPT-2's own where there is none. */
 export async function loadCheckpointTokenizer(folder: string): Promise<Tokenizer> {
   return (await exists(join(folder, 'vocab.json'))) ? loadTokenizer(folder) : gpt2Tokenizer();
-}
-
-async function loadParameters(path: string, config: Gpt2Config): Promise<Parameters> {
-  const sources = await openSafetensors(path);
-  const parameters = new Parameters(config);
-  for (const parameter of parameters.layout) {
-    const source = sources.get(parameter.name);
-    if (source === undefined) {
-      throw new UserError(
-        `${path}: the tensor "${parameter.name}" is missing; this is not a GPT-2 model, or not all of it.`,
-      );
-    }
-    if (source.shape.join() !== parameter.shape.join()) {
-      throw new UserError(
-        `${path}: "${parameter.name}" has shape [${source.shape.join(', ')}], but config.json says [${parameter.shape.join(', ')}]; they do not belong together.`,
-      );
-    }
-    await source.readInto(parameters.view(parameter));
-  }
-  return parameters;
 }

@@ -3,8 +3,11 @@ export {
   type Checkpoint,
   loadCheckpoint,
   loadCheckpointTokenizer,
+  loadRanker,
+  type RankerCheckpoint,
   saveCheckpoint,
 } from './folder.js';
+export { loadParameters, readConfig } from './parameters.js';
 export {
   type NamedTensor,
   openSafetensors,
@@ -13,4 +16,6 @@ export {
   type SafetensorsHeader,
   writeSafetensors,
 } from './safetensors.js';
-export { type FloatType, type TensorSource } from './tensor-source.js';
+export { type TensorSource } from './tensor-source.js';
+export { openTorchFile } from './torch-file.js';
+export { openWeights, type Weights } from './weights.js';

@@ -119,6 +119,9 @@ torch.save(
     path("transformer-only.pkl"), _use_new_zipfile_serialization=False,
 )
 
+# Files of weights are looked at with the config.json beside them.
+shutil.copy(path("bin", "config.json"), path("config.json"))
+
 # DialogRPT.
 ranker = GPT2ForSequenceClassification(tiny(num_labels=1, pad_token_id=60))
 ranker.load_state_dict({n: v for n, v in state.items() if n != "lm_head.weight"}, strict=False)
