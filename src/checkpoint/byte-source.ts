@@ -12,7 +12,7 @@ export interface ByteReader {
    *
    * @throws UserError where they end before.
    */
-  read(position: number, target: Uint8Array): Promise<void>;
+  readonly read: (position: number, target: Uint8Array) => Promise<void>;
 }
 
 /** Where bytes come from: opened for the time of some work, and closed again. */

@@ -18,7 +18,7 @@ export interface TensorSource {
    * @throws UserError where the element type is not F32, F16 or BF16, the file is shorter than it
    *   was, or `target` and the tensor differ in size.
    */
-  readInto(target: Float32Array, start?: number): Promise<void>;
+  readonly readInto: (target: Float32Array, start?: number) => Promise<void>;
 }
 
 /** Where a tensor's numbers lie. */

@@ -153,7 +153,8 @@ const nests = ['state_dict', 'model_state_dict', 'model', 'module'];
  * @throws UserError where there is no tensor.
  */
 export function namedTensors(path: string, value: unknown): Map<string, TorchTensor> {
-  const nested: unknown[] = value instanceof Map ? nests.map((name) => value.get(name)) : [];
+  const nested: unknown[] =
+    value instanceof Map ? nests.map((name): unknown => value.get(name)) : [];
   for (const dict of [value, ...nested]) {
     const tensors = new Map<string, TorchTensor>();
     for (const [name, tensor] of dict instanceof Map ? dict : []) {

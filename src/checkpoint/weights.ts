@@ -54,19 +54,46 @@ async function weightFile(path: string): Promise<string> {
   );
 }
 
-async function openShards(index: string): Promise<Weights> {
+/**
+ * The files of a folder that hold its weights, an index and the files it names among them; they
+ * need not all be there. None where the folder holds no weights.
+ */
+export async function findWeightFiles(folder: string): Promise<string[]> {
+  for (const name of WEIGHT_FILES) {
+    const file = join(folder, name);
+    if (!(await exists(file))) continue;
+    if (!name.endsWith('.index.json')) return [file];
+    const shards = new Set((await readShardNames(file)).values());
+    return [file, ...Array.from(shards, (shard) => join(folder, shard))];
+  }
+  return [];
+}
+
+/**
+ * The file of each tensor, from the index of a model in several files.
+ *
+ * @throws UserError where the index is damaged or names files outside of its folder.
+ */
+export async function readShardNames(index: string): Promise<Map<string, string>> {
   const parsed = indexSchema.safeParse(await readJson(index));
   if (!parsed.success) {
     throw new UserError(`${index}: "weight_map" must name a file for each tensor; get it again.`);
   }
-  const shards = new Map<string, ReadonlyMap<string, TensorSource>>();
-  const tensors = new Map<string, TensorSource>();
-  for (const [name, shard] of Object.entries(parsed.data.weight_map)) {
-    if (shard !== basename(shard)) {
+  const shards = new Map(Object.entries(parsed.data.weight_map));
+  for (const [name, shard] of shards) {
+    if (shard !== basename(shard) || shard.startsWith('.')) {
       throw new UserError(
-        `${index}: tensor "${name}" is said to lie outside the folder: ${shard}.`,
+        `${index}: tensor "${name}" is said to lie outside the folder: ${shard}; get the index again.`,
       );
     }
+  }
+  return shards;
+}
+
+async function openShards(index: string): Promise<Weights> {
+  const shards = new Map<string, ReadonlyMap<string, TensorSource>>();
+  const tensors = new Map<string, TensorSource>();
+  for (const [name, shard] of await readShardNames(index)) {
     const file = join(dirname(index), shard);
     const opened = shards.get(file) ?? (await openWeightFile(file));
     shards.set(file, opened);

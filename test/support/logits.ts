@@ -37,10 +37,9 @@ export async function gpt2Logits(
     index % time > Math.floor(index / time) ? -1e9 : 0,
   );
   const session = await Session.create(graph, { threads: 1 });
-  const weights = parameters.layout.map((parameter) => [
-    parameter.name,
-    float32(parameters.view(parameter), parameter.shape),
-  ]);
+  const weights = parameters.layout.map(
+    (parameter) => [parameter.name, float32(parameters.view(parameter), parameter.shape)] as const,
+  );
   const { logits } = await session.run(
     {
       ...Object.fromEntries(weights),
