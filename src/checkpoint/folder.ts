@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError, withFileErrors } from '../base/errors.js';
 import { exists, writeFileWhole } from '../base/files.js';
-import { type Parameters } from '../model/index.js';
+import { type Gpt2Config, type Parameters } from '../model/index.js';
 import {
   gpt2Tokenizer,
   loadTokenizer,
@@ -47,22 +47,33 @@ export async function saveCheckpoint(
     const { score } = checkpoint;
     tensors.push({ name: RANKING_HEAD, shape: [1, score.length], data: score });
   }
-  await writeJson(join(folder, 'config.json'), {
+  await writeJson(join(folder, 'config.json'), modelConfig(config, isRanker, dtype));
+  await saveGenerationConfig(folder, config);
+  await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, dtype);
+}
+
+/** A configuration as `config.json` holds it, with the class of model that it belongs to. */
+export function modelConfig(config: Gpt2Config, isRanker = false, dtype = 'F32'): object {
+  return {
     ...config,
     architectures: [isRanker ? 'GPT2ForSequenceClassification' : 'GPT2LMHeadModel'],
     ...(isRanker ? { num_labels: 1, pad_token_id: config.eos_token_id } : {}),
     dtype: dtype === 'F16' ? 'float16' : 'float32',
-  });
+  };
+}
+
+/** Writes `generation_config.json`. */
+export async function saveGenerationConfig(folder: string, config: Gpt2Config): Promise<void> {
   await writeJson(join(folder, 'generation_config.json'), {
     bos_token_id: config.bos_token_id,
     eos_token_id: config.eos_token_id,
     pad_token_id: config.eos_token_id,
   });
-  await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors, dtype);
 }
 
-async function writeJson(path: string, value: unknown): Promise<void> {
+/** Writes a JSON file, indented by two spaces. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFileWhole(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 

@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import { writeFileWhole } from '../base/files.js';
+import { END_OF_TEXT, type Vocabulary } from '../tokenizer/index.js';
+import { bytesToText } from '../tokenizer/bytes.js';
+import { mergesOf, saveVocabulary } from '../tokenizer/vocabulary.js';
+import { type Checkpoint, modelConfig, saveGenerationConfig, writeJson } from './folder.js';
+import { decoderGraph } from './onnx-graph.js';
+import { OnnxWeights, type Precision } from './onnx-weights.js';
+
+/** What `transformers.js` calls the model's file at each of its `dtype`s. */
+const fileNames: Readonly<Record<Precision, string>> = {
+  fp32: 'model',
+  fp16: 'model_fp16',
+  int8: 'model_quantized',
+};
+
+/**
+ * Writes a language model into `folder` in the layout of `transformers.js`: `onnx/model.onnx`
+ * (`model_fp16`, `model_quantized`) with past keys and values, its weights beside it in
+ * `….onnx_data`, `config.json`, and the tokenizer with its `tokenizer.json`. Several precisions
+ * may lie in one folder.
+ */
+export async function saveOnnx(
+  folder: string,
+  { parameters, tokenizer }: Checkpoint,
+  precision: Precision,
+): Promise<void> {
+  const { config } = parameters;
+  const file = `${fileNames[precision]}.onnx`;
+  const weights = new OnnxWeights(parameters, precision, `${file}_data`);
+  const graph = decoderGraph(config, (target) => weights.declare(target));
+  weights.finish(graph);
+  await writeFileWhole(join(folder, 'onnx', `${file}_data`), (output) => weights.write(output));
+  await writeFileWhole(join(folder, 'onnx', file), graph.serialize());
+  await writeJson(join(folder, 'config.json'), {
+    ...modelConfig(config),
+    'transformers.js_config': { use_external_data_format: true },
+  });
+  await saveGenerationConfig(folder, config);
+  await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
+  await writeJson(join(folder, 'tokenizer.json'), tokenizerJson(tokenizer.vocabulary));
+}
+
+/** The one file from which Hugging Face's `tokenizers` makes a tokenizer. */
+function tokenizerJson(vocabulary: Vocabulary): object {
+  const { tokens } = vocabulary;
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true };
+  const ids = new Map(tokens.map((bytes, id) => [bytesToText(bytes), id]));
+  const end = {
+    id: tokens.length,
+    content: END_OF_TEXT,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  };
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [end],
+    normalizer: null,
+    pre_tokenizer: { ...byteLevel, use_regex: true },
+    post_processor: { ...byteLevel, use_regex: true },
+    decoder: { ...byteLevel, use_regex: true },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '',
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab: Object.fromEntries(ids.set(END_OF_TEXT, tokens.length)),
+      merges: mergesOf(vocabulary).map(([left, right]) => `${left} ${right}`),
+    },
+  };
+}
