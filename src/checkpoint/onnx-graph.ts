@@ -1,4 +1,5 @@
 import {
+  add,
   cast,
   Graph,
   int,
@@ -48,8 +49,8 @@ export function decoderGraph(
     ids: reshape(ids, ['tokens']),
     positions: reshape(positions, ['tokens']),
   };
-  const allowed = allowedKeys(graph, ids, mask);
-  const hidden = forward(config, parameter, tokens, pastAttention(graph, config, ids, allowed));
+  const masked = where(allowedKeys(graph, ids, mask), graph.scalar(0), graph.scalar(LOWEST));
+  const hidden = forward(config, parameter, tokens, pastAttention(graph, config, ids, masked));
   const flat = matmul(hidden, parameter(TOKEN_EMBEDDING), { transposeB: true });
   const shape = ['batch', 'sequence', config.vocab_size];
   graph.output('logits', unfold(flat, ids, shape));
@@ -109,8 +110,12 @@ function allowedKeys(graph: Graph, ids: Tensor, mask: Tensor): Tensor {
   return one(graph.node('And', [present, causal], [{ type: 'bool', shape }]));
 }
 
-/** Attention that joins past keys and values with new ones and gives both out as the present. */
-function pastAttention(graph: Graph, config: Gpt2Config, ids: Tensor, allowed: Tensor): Attention {
+/**
+ * Attention that joins past keys and values with new ones and gives both out as the present.
+ *
+ * @param masked what to add to the scores: `[batch, 1, sequence, total]`
+ */
+function pastAttention(graph: Graph, config: Gpt2Config, ids: Tensor, masked: Tensor): Attention {
   const heads = config.n_head;
   const width = config.n_embd / heads;
   const withPast = (fresh: Tensor, layer: number, what: 'key' | 'value'): Tensor => {
@@ -132,7 +137,7 @@ function pastAttention(graph: Graph, config: Gpt2Config, ids: Tensor, allowed: T
     const values = withPast(newValues, layer, 'value');
     const alpha = 1 / Math.sqrt(width);
     const scores = matmul(queries, keys, { transposeB: true, alpha });
-    const weights = softmax(where(allowed, scores, graph.scalar(LOWEST)));
+    const weights = softmax(add(scores, masked));
     const gathered = one(
       graph.node(
         'Transpose',

@@ -184,19 +184,26 @@ interface ByteMatrix {
 
 /** Replaces the reads of each stand-in: products by products of bytes, look-ups by look-ups. */
 function computeWithBytes(graph: Graph, matrices: ReadonlyMap<Tensor, ByteMatrix>): void {
+  const original = [...graph.nodes];
   const rewrite = new ByteRewrite(graph);
-  for (const node of graph.nodes.splice(0)) {
+  // The graph appends nodes; what replaces a node must stand in its place.
+  const ordered = graph.nodes.slice(original.length);
+  for (const node of original) {
     const [first, second] = node.inputs;
     const looked = first && matrices.get(first);
     const multiplied = second && matrices.get(second);
+    const end = graph.nodes.length;
     if (node.operator === 'Gather' && looked !== undefined) {
       rewrite.gather(node, looked);
+      ordered.push(...graph.nodes.slice(end));
     } else if (node.operator === 'Gemm' && multiplied !== undefined) {
       rewrite.multiply(node, multiplied);
+      ordered.push(...graph.nodes.slice(end));
     } else if (!node.outputs.some((output) => matrices.has(output))) {
-      graph.nodes.push(node);
+      ordered.push(node);
     }
   }
+  graph.nodes.splice(0, graph.nodes.length, ...ordered);
 }
 
 class ByteRewrite {
