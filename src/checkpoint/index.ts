@@ -24,3 +24,7 @@ export { listCachedModels } from './hub-cache.js';
 export { type DownloadProgress } from './hub-download.js';
 export { type HubSettings, hubSettings } from './hub-settings.js';
 export { resolveModel, SHORT_NAMES } from './resolve.js';
+export { convertModel, FORMATS, PRECISIONS } from './convert.js';
+export { describeModel, type ModelDescription } from './describe.js';
+export { saveOnnx } from './onnx-folder.js';
+export { type Precision } from './onnx-weights.js';

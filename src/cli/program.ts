@@ -4,10 +4,13 @@ import pc from 'picocolors';
 import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
 import { chatCommand } from './chat.js';
+import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
 import { evalCommand } from './eval.js';
+import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
+import { modelsCommand } from './models.js';
 import { trainCommand } from './train.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
@@ -17,6 +20,9 @@ const commands: readonly (() => CommandUnknownOpts)[] = [
   chatCommand,
   dataCommand,
   evalCommand,
+  convertCommand,
+  modelsCommand,
+  infoCommand,
 ];
 
 const packageJson = z

@@ -1,0 +1,41 @@
+import { UserError } from '../base/errors.js';
+import { describeModel } from './describe.js';
+import { loadCheckpoint, loadRanker, saveCheckpoint } from './folder.js';
+import { saveOnnx } from './onnx-folder.js';
+import { type Precision } from './onnx-weights.js';
+
+/** What models are converted to. */
+export const FORMATS = ['safetensors', 'onnx'] as const;
+/** What the weights of a converted model are stored as. */
+export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const satisfies readonly Precision[];
+
+/**
+ * Converts a model, in any format that can be read, to a folder that Python's `transformers`
+ * opens (`safetensors`), or that `transformers.js` runs (`onnx`, with past keys and values).
+ *
+ * @param from a local folder or file; see {@link resolveModel} for names.
+ * @param folder where to write; files of the same names are replaced, others stay.
+ * @throws UserError where the model cannot be read, or not be had in this format.
+ */
+export async function convertModel(
+  from: string,
+  folder: string,
+  format: (typeof FORMATS)[number],
+  precision: Precision,
+): Promise<void> {
+  const { isRanker } = await describeModel(from);
+  if (format === 'onnx') {
+    if (isRanker) {
+      throw new UserError(
+        `${from}: a ranking model has no ONNX form here; convert it to safetensors.`,
+      );
+    }
+    await saveOnnx(folder, await loadCheckpoint(from), precision);
+    return;
+  }
+  if (precision === 'int8') {
+    throw new UserError('safetensors are written in fp32 or fp16; int8 is there for ONNX.');
+  }
+  const checkpoint = isRanker ? await loadRanker(from) : await loadCheckpoint(from);
+  await saveCheckpoint(folder, checkpoint, precision === 'fp16' ? 'F16' : 'F32');
+}
