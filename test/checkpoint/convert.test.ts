@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { Random } from '../../src/base/random.js';
+import { convertModel } from '../../src/checkpoint/convert.js';
+import { describeModel } from '../../src/checkpoint/describe.js';
+import { loadCheckpoint, loadRanker, saveCheckpoint } from '../../src/checkpoint/folder.js';
+import { openSafetensors } from '../../src/checkpoint/safetensors.js';
+import { gpt2Config, parameterCount, Parameters } from '../../src/model/index.js';
+import { Tokenizer } from '../../src/tokenizer/index.js';
+import { valuesOf } from '../support/checkpoints.js';
+import { golden, temporaryFolder } from '../support/files.js';
+
+const tokenizer = new Tokenizer({ tokens: [[97], [98], [97, 98]] });
+
+/** A copy of a reference file in a folder with a tokenizer that fits it. */
+async function withTokenizer(context: TestContext, file: string): Promise<string> {
+  const folder = join(await temporaryFolder(context), 'model');
+  const config = gpt2Config({ vocab_size: 61, n_positions: 16, n_embd: 16, n_layer: 2, n_head: 2 });
+  await mkdir(folder);
+  await saveCheckpoint(folder, { parameters: new Parameters(config), tokenizer });
+  await copyFile(golden('checkpoint', file), join(folder, file));
+  return join(folder, file);
+}
+
+describe('converting a model', () => {
+  it("turns the original project's file into a folder for transformers", async (context) => {
+    const file = await withTokenizer(context, 'small_ft.pkl');
+    const out = join(await temporaryFolder(context), 'out');
+    await convertModel(file, out, 'safetensors', 'fp16');
+    const expected = await openSafetensors(
+      golden('checkpoint', 'safetensors-f16', 'model.safetensors'),
+    );
+    const converted = await openSafetensors(join(out, 'model.safetensors'));
+    assert.deepEqual([...converted.keys()].sort(), [...expected.keys()].sort());
+    for (const [name, source] of converted) {
+      const reference = expected.get(name);
+      assert.ok(reference);
+      assert.equal(source.dtype, 'F16');
+      assert.deepEqual(await valuesOf(source), await valuesOf(reference));
+    }
+    assert.match(await readFile(join(out, 'config.json'), 'utf8'), /"dtype": "float16"/);
+    await convertModel(out, join(out, 'again'), 'safetensors', 'fp32');
+    assert.deepEqual(
+      (await loadCheckpoint(join(out, 'again'))).parameters.buffer,
+      (await loadCheckpoint(file)).parameters.buffer,
+    );
+  });
+
+  it('keeps the head of a ranking model', async (context) => {
+    const file = await withTokenizer(context, 'updown.pth');
+    const out = join(await temporaryFolder(context), 'out');
+    await convertModel(file, out, 'safetensors', 'fp32');
+    assert.deepEqual((await loadRanker(out)).score, (await loadRanker(file)).score);
+    const config = await readFile(join(out, 'config.json'), 'utf8');
+    assert.match(config, /GPT2ForSequenceClassification/);
+    await assert.rejects(convertModel(file, out, 'onnx', 'fp32'), /ranking model has no ONNX/);
+  });
+
+  it('refuses bytes in safetensors', async (context) => {
+    const file = await withTokenizer(context, 'small_ft.pkl');
+    await assert.rejects(convertModel(file, '/nowhere', 'safetensors', 'int8'), /fp32 or fp16/);
+  });
+});
+
+describe('describing a model', () => {
+  it('tells what it is without reading its weights', async (context) => {
+    const folder = await temporaryFolder(context);
+    const size = { vocab_size: 4, n_positions: 8, n_embd: 6, n_layer: 3, n_head: 2 };
+    const config = gpt2Config(size);
+    const parameters = Parameters.initialize(config, new Random(1));
+    await saveCheckpoint(folder, { parameters, tokenizer }, 'F16');
+    const description = await describeModel(folder);
+    assert.equal(description.parameters, parameterCount(config));
+    assert.equal(description.isRanker, false);
+    assert.deepEqual(description.dtypes, ['F16']);
+    assert.deepEqual(description.memory, {
+      weights: parameterCount(config) * 4,
+      cache: 2 * 3 * 8 * 6 * 4,
+      training: parameterCount(config) * 16,
+    });
+    const [file] = description.files;
+    assert.equal(file?.bytes, (await readFile(join(folder, 'model.safetensors'))).length);
+  });
+
+  it('knows a ranking model', async () => {
+    const description = await describeModel(golden('checkpoint', 'updown.pth'));
+    assert.equal(description.isRanker, true);
+    assert.equal(description.parameters, 7840);
+  });
+});
