@@ -6,8 +6,6 @@ import { type Precision } from './onnx-weights.js';
 
 /** What models are converted to. */
 export const FORMATS = ['safetensors', 'onnx'] as const;
-/** What the weights of a converted model are stored as. */
-export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const satisfies readonly Precision[];
 
 /**
  * Converts a model, in any format that can be read, to a folder that Python's `transformers`

@@ -59,7 +59,7 @@ export async function downloadFile(
         await fetchRest(file, incomplete, before, settings, progress);
         break;
       } catch (error) {
-        if (!isPassing(error)) throw error;
+        if (!(error instanceof BrokenConnection)) throw error;
         attempts = (await sizeOf(incomplete)) > before ? 1 : attempts + 1;
         if (attempts >= MOST_ATTEMPTS) {
           throw new UserError(
@@ -82,12 +82,7 @@ async function sizeOf(path: string): Promise<number> {
   );
 }
 
-/** Whether an error may not happen again: the network's, not the disk's or a refusal. */
-function isPassing(error: unknown): boolean {
-  return error instanceof BrokenConnection;
-}
-
-/** Wraps whatever the network throws, to tell it from the disk's errors. */
+/** Wraps what the network throws and may not throw again, unlike the disk or a refusal. */
 class BrokenConnection extends Error {}
 
 function reasonOf(error: unknown): string {

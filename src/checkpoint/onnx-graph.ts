@@ -57,7 +57,8 @@ export function decoderGraph(
   return graph;
 }
 
-function one(outputs: readonly Tensor[]): Tensor {
+/** The output of a node that has one. */
+export function onlyOutput(outputs: readonly Tensor[]): Tensor {
   const [output] = outputs;
   if (output === undefined) throw new Error('A node of one output made none.');
   return output;
@@ -67,8 +68,8 @@ function one(outputs: readonly Tensor[]): Tensor {
 function unfold(flat: Tensor, ids: Tensor, shape: Shape): Tensor {
   const { graph } = flat;
   const rest = shape.slice(2).map(Number);
-  const leading = one(graph.node('Shape', [ids], [{ type: 'int64', shape: [2] }]));
-  const vector = one(
+  const leading = onlyOutput(graph.node('Shape', [ids], [{ type: 'int64', shape: [2] }]));
+  const vector = onlyOutput(
     graph.node(
       'Concat',
       [leading, graph.integers(rest)],
@@ -76,12 +77,12 @@ function unfold(flat: Tensor, ids: Tensor, shape: Shape): Tensor {
       { axis: int(0) },
     ),
   );
-  return one(graph.node('Reshape', [flat, vector], [{ type: flat.type, shape }]));
+  return onlyOutput(graph.node('Reshape', [flat, vector], [{ type: flat.type, shape }]));
 }
 
 /** How long `x` is along its second dimension: a scalar. */
 function secondLength(x: Tensor): Tensor {
-  const vector = one(
+  const vector = onlyOutput(
     x.graph.node('Shape', [x], [{ type: 'int64', shape: [1] }], { start: int(1), end: int(2) }),
   );
   return squeeze(vector, 0);
@@ -97,17 +98,17 @@ function allowedKeys(graph: Graph, ids: Tensor, mask: Tensor): Tensor {
   const zero = squeeze(graph.integers([0]), 0);
   const step = squeeze(graph.integers([1]), 0);
   const total = secondLength(mask);
-  const past = one(graph.node('Sub', [total, secondLength(ids)], [scalar]));
+  const past = onlyOutput(graph.node('Sub', [total, secondLength(ids)], [scalar]));
   const range = (start: Tensor, length: string): Tensor =>
-    one(graph.node('Range', [start, total, step], [{ type: 'int64', shape: [length] }]));
+    onlyOutput(graph.node('Range', [start, total, step], [{ type: 'int64', shape: [length] }]));
   const keys = range(zero, 'total');
   const queries = unsqueeze(range(past, 'sequence'), 1);
-  const causal = one(
+  const causal = onlyOutput(
     graph.node('LessOrEqual', [keys, queries], [{ type: 'bool', shape: ['sequence', 'total'] }]),
   );
   const present = unsqueeze(unsqueeze(cast(mask, 'bool'), 1), 1);
   const shape = ['batch', 1, 'sequence', 'total'];
-  return one(graph.node('And', [present, causal], [{ type: 'bool', shape }]));
+  return onlyOutput(graph.node('And', [present, causal], [{ type: 'bool', shape }]));
 }
 
 /**
@@ -122,7 +123,7 @@ function pastAttention(graph: Graph, config: Gpt2Config, ids: Tensor, masked: Te
     const shape = ['batch', heads, 'past', width];
     const past = graph.input(cacheName('past_key_values', layer, what), 'float32', shape);
     const output = { type: fresh.type, shape: fresh.shape.with(2, 'total') };
-    const joined = one(graph.node('Concat', [past, fresh], [output], { axis: int(2) }));
+    const joined = onlyOutput(graph.node('Concat', [past, fresh], [output], { axis: int(2) }));
     graph.output(cacheName('present', layer, what), joined);
     return joined;
   };
@@ -138,7 +139,7 @@ function pastAttention(graph: Graph, config: Gpt2Config, ids: Tensor, masked: Te
     const alpha = 1 / Math.sqrt(width);
     const scores = matmul(queries, keys, { transposeB: true, alpha });
     const weights = softmax(add(scores, masked));
-    const gathered = one(
+    const gathered = onlyOutput(
       graph.node(
         'Transpose',
         [matmul(weights, values)],

@@ -1,6 +1,14 @@
 import { type FileHandle } from 'node:fs/promises';
 import { writeAll } from '../base/files.js';
-import { cast, type ElementType, type Graph, int, type Node, type Tensor } from '../graph/index.js';
+import {
+  cast,
+  ELEMENT_TYPES,
+  type ElementType,
+  type Graph,
+  int,
+  type Node,
+  type Tensor,
+} from '../graph/index.js';
 import {
   type Parameter,
   type Parameters,
@@ -9,9 +17,13 @@ import {
   TOKEN_EMBEDDING,
 } from '../model/index.js';
 import { floatToHalf } from './floats.js';
+import { onlyOutput } from './onnx-graph.js';
 
 /** What an exported graph's weights are stored as. */
-export type Precision = 'fp32' | 'fp16' | 'int8';
+export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
+
+/** One of {@link PRECISIONS}. */
+export type Precision = (typeof PRECISIONS)[number];
 
 /** A byte in the middle of the range, which stands for 0 in 8-bit weights. */
 const ZERO_POINT = 128;
@@ -110,8 +122,9 @@ export class OnnxWeights {
       (file) => writeAll(file, new Uint8Array(scales.buffer)),
     );
     // A stand-in for the matrix; computeWithBytes replaces everything that reads it.
-    const [standIn] = graph.node('DequantizeLinear', [bytes, scale], [{ type: 'float32', shape }]);
-    if (standIn === undefined) throw new Error('A node of one output made none.');
+    const standIn = onlyOutput(
+      graph.node('DequantizeLinear', [bytes, scale], [{ type: 'float32', shape }]),
+    );
     this.#bytes.set(standIn, { bytes, scale });
     return standIn;
   }
@@ -213,16 +226,10 @@ class ByteRewrite {
 
   constructor(graph: Graph) {
     this.#graph = graph;
-    const [zero] = graph.node(
-      'Cast',
-      [graph.integers([ZERO_POINT])],
-      [{ type: 'uint8', shape: [1] }],
-      { to: int(2) },
-    );
-    const [scalar] =
-      zero === undefined ? [] : graph.node('Squeeze', [zero], [{ type: 'uint8', shape: [] }]);
-    if (scalar === undefined) throw new Error('A node of one output made none.');
-    this.#zero = scalar;
+    const zero = graph.integers([ZERO_POINT]);
+    const bytes = [{ type: 'uint8', shape: [1] }] as const;
+    const byte = onlyOutput(graph.node('Cast', [zero], bytes, { to: int(ELEMENT_TYPES.uint8) }));
+    this.#zero = onlyOutput(graph.node('Squeeze', [byte], [{ type: 'uint8', shape: [] }]));
   }
 
   /** `scale[ids] · (bytes[ids] − 128)` */
@@ -280,11 +287,11 @@ class ByteRewrite {
   }
 
   #float(x: Tensor, like: Tensor): Tensor {
-    const [floats] = this.#graph.node('Cast', [x], [{ type: 'float32', shape: like.shape }], {
-      to: int(1),
-    });
-    if (floats === undefined) throw new Error('A node of one output made none.');
-    return floats;
+    return onlyOutput(
+      this.#graph.node('Cast', [x], [{ type: 'float32', shape: like.shape }], {
+        to: int(1),
+      }),
+    );
   }
 
   #one(
@@ -293,9 +300,7 @@ class ByteRewrite {
     type: ElementType,
     shape: Tensor['shape'],
   ): Tensor {
-    const [output] = this.#graph.node(operator, inputs, [{ type, shape }]);
-    if (output === undefined) throw new Error('A node of one output made none.');
-    return output;
+    return onlyOutput(this.#graph.node(operator, inputs, [{ type, shape }]));
   }
 
   /** The node that computes what `replaced` computed. */

@@ -4,6 +4,7 @@ import pc from 'picocolors';
 import { type DialogModel, type GenerationOptions, loadModel } from '../decoding/index.js';
 import { DEVICES } from '../runtime/index.js';
 import { defined, wholeNumber } from './arguments.js';
+import { findModel, MODEL_HELP } from './find-model.js';
 import { generationFlags, toGenerationOptions } from './generation-flags.js';
 
 const HELP = `  /reset  start over
@@ -16,7 +17,7 @@ const HELP = `  /reset  start over
 export function chatCommand(): CommandUnknownOpts {
   return new Command('chat')
     .description('talk to a model in the terminal')
-    .requiredOption('--model <folder>', 'the model')
+    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
     .option('--once', 'reply to one line and leave')
     .addOption(generationFlags.maxNewTokens)
     .addOption(generationFlags.greedy)
@@ -35,7 +36,10 @@ export function chatCommand(): CommandUnknownOpts {
     )
     .action(async ({ model: path, once, device, threads, ...flags }) => {
       const options = toGenerationOptions(flags);
-      await using model = await loadModel(path, { device, ...defined({ threads }) });
+      await using model = await loadModel(await findModel(path), {
+        device,
+        ...defined({ threads }),
+      });
       await new Chat(model, options).run(once === true);
     });
 }

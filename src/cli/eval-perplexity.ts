@@ -8,12 +8,13 @@ import { buildDataset, Dataset, SPLITS } from '../dataset/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { LossModel, measurePerplexity, unigramPerplexity } from '../training/index.js';
 import { truth, wholeNumber } from './arguments.js';
+import { findModel, MODEL_HELP } from './find-model.js';
 
 /** `dialogpt eval perplexity`: a model and conversations → how well it predicts them. */
 export function evalPerplexityCommand(): CommandUnknownOpts {
   return new Command('perplexity')
     .description("a model's perplexity on a dataset or on conversations as TSV")
-    .requiredOption('--model <folder>', 'the model')
+    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
     .requiredOption('--data <path>', 'a dataset (`dialogpt data build`) or a TSV of conversations')
     .addOption(
       new Option('--split <name>', 'the part of a dataset')
@@ -28,7 +29,7 @@ export function evalPerplexityCommand(): CommandUnknownOpts {
       '\nExample:\n  dialogpt eval perplexity --model my-model --data held-out.tsv',
     )
     .action(async ({ model, data, split, batchSize, tokenId, json }) => {
-      const { parameters, tokenizer } = await loadCheckpoint(model);
+      const { parameters, tokenizer } = await loadCheckpoint(await findModel(model));
       const isFolder = (await withFileErrors(data, () => stat(data))).isDirectory();
       const held = isFolder
         ? await Dataset.open(data, split)

@@ -16,6 +16,7 @@ import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { SCHEDULES, train } from '../training/index.js';
 import { defined, number, truth, wholeNumber } from './arguments.js';
 import { describeDataset } from './data-build.js';
+import { findModel, MODEL_HELP } from './find-model.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { TrainingDisplay } from './training-display.js';
 
@@ -29,7 +30,7 @@ export function trainCommand(): CommandUnknownOpts {
     .requiredOption('--data <path>', 'a dataset (`dialogpt data build`) or a TSV of conversations')
     .requiredOption('--out <folder>', 'where the model and its logs go')
     .optionsGroup('The model:')
-    .option('--model <folder>', 'start from this model')
+    .option('--model <name>', `start from this model: ${MODEL_HELP}`)
     .addOption(
       new Option('--size <name>', 'a published size, with fresh weights').choices([
         'small',
@@ -160,7 +161,7 @@ async function startingPoint(flags: ModelFlags, dataIsFolder: boolean): Promise<
         '--model starts from a trained model; leave out the flags of a fresh one.',
       );
     }
-    return loadCheckpoint(model);
+    return loadCheckpoint(await findModel(model));
   }
   if (!fresh) {
     throw new UserError(

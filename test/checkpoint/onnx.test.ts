@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { InferenceSession } from 'onnxruntime-node';
 import { z } from 'zod';
@@ -12,7 +15,7 @@ import { type Gpt2Config, gpt2Config, Parameters } from '../../src/model/index.j
 import { float32, floatsOf, HostTensor, int64 } from '../../src/runtime/index.js';
 import { Tokenizer } from '../../src/tokenizer/index.js';
 import { expectedFromPyTorch } from '../support/checkpoints.js';
-import { golden, temporaryFolder } from '../support/files.js';
+import { golden, repository, temporaryFolder } from '../support/files.js';
 import { gpt2Logits } from '../support/logits.js';
 
 const tokenizer = new Tokenizer({ tokens: [[97], [98], [97, 98]] });
@@ -71,6 +74,23 @@ function relativeDifference(actual: Float32Array, expected: ArrayLike<number>): 
   return difference / largest;
 }
 
+const peers = join(repository, 'bench');
+const peerIsThere = existsSync(join(peers, 'node_modules', '@huggingface', 'transformers'));
+
+/** What transformers.js computes from an exported model. */
+async function logitsOfPeer(
+  folder: string,
+  dtype: string,
+  ids: number[][],
+): Promise<{ readonly whole: number[]; readonly last: number[] }> {
+  const script = join(peers, 'logits-transformers-js.mjs');
+  const child = spawn(process.execPath, [script, folder, dtype]);
+  child.stderr.pipe(process.stderr);
+  child.stdin.end(JSON.stringify(ids));
+  const schema = z.object({ whole: z.array(z.number()), last: z.array(z.number()) });
+  return schema.parse(JSON.parse(await text(child.stdout)));
+}
+
 describe('ONNX with past keys and values', () => {
   for (const [precision, source, file, tolerance] of [
     ['fp32', 'f32', 'model.onnx', 1e-4],
@@ -109,6 +129,30 @@ describe('ONNX with past keys and values', () => {
       await session.release();
     });
   }
+
+  it(
+    'runs in transformers.js, at once and in steps',
+    { skip: !peerIsThere && 'needs the packages of bench/package.json' },
+    async (context) => {
+      const folder = join(await temporaryFolder(context), 'model');
+      const expected = await expectedFromPyTorch();
+      for (const [precision, dtype, source, tolerance] of [
+        ['fp32', 'fp32', 'f32', 1e-4],
+        ['fp16', 'fp16', 'f16', 1e-4],
+        ['int8', 'q8', 'f32', 0.05],
+      ] as const) {
+        const parameters = await loadParameters(golden('checkpoint', `safetensors-${source}`));
+        await saveOnnx(folder, { parameters, tokenizer }, precision);
+        const { whole, last } = await logitsOfPeer(folder, dtype, expected.ids);
+        const reference = expected[`logits-${source}`];
+        assert.ok(relativeDifference(Float32Array.from(whole), reference) < tolerance, precision);
+        const half = reference.length / 2;
+        const vocabulary = parameters.config.vocab_size;
+        const ends = [half, 2 * half].flatMap((end) => reference.slice(end - vocabulary, end));
+        assert.ok(relativeDifference(Float32Array.from(last), ends) < tolerance, precision);
+      }
+    },
+  );
 
   it('leaves out padding on the left', async (context) => {
     const folder = await temporaryFolder(context);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { at, sum } from '../../src/base/arrays.js';
@@ -162,6 +162,27 @@ describe('reading safetensors', () => {
     await refuses(await fileWith(context, '{}', 0, 100_000_001), /over the limit/);
     await refuses(await fileWith(context, '{}', 0, 11), /should end at byte 19/);
     await refuses(await fileWith(context, '{}', 0, 2 ** 53), /over the limit/);
+  });
+
+  it('reads beyond 4 GiB', async (context) => {
+    const path = join(await temporaryFolder(context), 'large.safetensors');
+    const large = 5 * 2 ** 30;
+    const header = Buffer.from(
+      JSON.stringify({
+        large: { dtype: 'U8', shape: [large], data_offsets: [0, large] },
+        small: one(large, large + 8),
+      }),
+    );
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    const file = await open(path, 'w');
+    // The file has a hole, so that it takes no room on the disk.
+    await file.write(Buffer.concat([length, header]));
+    await file.write(Buffer.from(Float32Array.of(1.5, -2).buffer), 0, 8, 8 + header.length + large);
+    await file.close();
+    const source = (await openSafetensors(path)).get('small');
+    assert.ok(source);
+    assert.deepEqual([...(await valuesOf(source))], [1.5, -2]);
   });
 
   it('refuses a file too short, a missing file and a folder', async (context) => {
