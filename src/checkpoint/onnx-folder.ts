@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { writeFileWhole } from '../base/files.js';
+import { serialize } from '../graph/index.js';
 import { END_OF_TEXT, type Vocabulary } from '../tokenizer/index.js';
 import { bytesToText } from '../tokenizer/bytes.js';
 import { mergesOf, saveVocabulary } from '../tokenizer/vocabulary.js';
@@ -31,7 +32,7 @@ export async function saveOnnx(
   const graph = decoderGraph(config, (target) => weights.declare(target));
   weights.finish(graph);
   await writeFileWhole(join(folder, 'onnx', `${file}_data`), (output) => weights.write(output));
-  await writeFileWhole(join(folder, 'onnx', file), graph.serialize());
+  await writeFileWhole(join(folder, 'onnx', file), serialize(graph));
   await writeJson(join(folder, 'config.json'), {
     ...modelConfig(config),
     'transformers.js_config': { use_external_data_format: true },
