@@ -6,9 +6,21 @@
 export { UserError } from './base/errors.js';
 export {
   type Checkpoint,
+  convertModel,
+  describeModel,
+  type DownloadProgress,
   freshCheckpoint,
+  type HubOptions,
+  type HubSettings,
+  hubSettings,
+  listCachedModels,
   loadCheckpoint,
+  loadRanker,
+  type ModelDescription,
+  type RankerCheckpoint,
+  resolveModel,
   saveCheckpoint,
+  saveOnnx,
 } from './checkpoint/index.js';
 export {
   type Conversation,
