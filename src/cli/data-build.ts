@@ -11,6 +11,7 @@ import {
 } from '../dataset/index.js';
 import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { defined, number, wholeNumber } from './arguments.js';
+import { findModel } from './find-model.js';
 import { showProgress } from './progress.js';
 
 /** `dialogpt data build`: conversations as TSV → a dataset. */
@@ -36,7 +37,7 @@ export function dataBuildCommand(): CommandUnknownOpts {
       0,
     )
     .option('--shard-size <examples>', 'examples in a file', wholeNumber(1), 65_536)
-    .option('--tokenizer <model>', "the folder of a model whose tokenizer to use, else GPT-2's")
+    .option('--tokenizer <model>', "a model whose tokenizer to use, else GPT-2's")
     .option(
       '--vocab-size <tokens>',
       'learn a vocabulary of this size from the corpus',
@@ -78,7 +79,7 @@ async function chooseTokenizer(
   vocabSize: number | undefined,
 ): Promise<Tokenizer> {
   if (vocabSize === undefined) {
-    return model === undefined ? gpt2Tokenizer() : loadCheckpointTokenizer(model);
+    return model === undefined ? gpt2Tokenizer() : loadCheckpointTokenizer(await findModel(model));
   }
   if (model !== undefined) {
     throw new UserError(
