@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
-import { PassThrough, Readable, Transform } from 'node:stream';
+import { Duplex, Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { Decompress as ZstdDecoder } from 'fzstd';
 import unbzip2 from 'unbzip2-stream';
 import xz from 'xz-decompress';
-import { explainFileError, messageOf, UserError, withFileErrors } from '../base/errors.js';
+import { codeOf, explainFileError, messageOf, UserError, withFileErrors } from '../base/errors.js';
 
 /** How a dump is compressed, told from its first bytes, whatever its name. */
 export type Compression = 'zst' | 'xz' | 'bz2' | 'gz' | 'none';
@@ -107,14 +106,101 @@ function chooseDecoder(compression: Compression, commands: boolean): Decoder {
   }
   switch (compression) {
     case 'zst':
-      return zstdOfNode() ?? decodeZstd;
+      return createNodeZstd === undefined ? decodeZstd : piped(createNodeZstd);
     case 'xz':
       return decodeXz;
     case 'bz2':
-      return (compressed) => through(compressed, new PassThrough().wrap(compressed.pipe(unbzip2())));
+      return (compressed) => new Readable().wrap(compressed.pipe(unbzip2()));
     case 'gz':
-      return (compressed) => through(compressed, compressed.pipe(zlib.createGunzip()));
+      return piped(() => zlib.createGunzip());
     case 'none':
       return (compressed) => compressed;
   }
+}
+
+/** Whether a command is on the PATH. */
+function isInstalled(command: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function* decodeByCommand(
+  [command, ...parameters]: readonly [string, ...string[]],
+  compressed: Readable,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const child = spawn(command, parameters, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+  const exit = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject).on('close', resolve);
+  });
+  // A command that gives up closes its input; what it says then counts, not the broken pipe.
+  const feeding = pipeline(compressed, child.stdin).catch((error: unknown) =>
+    error instanceof Error && codeOf(error) !== 'EPIPE' ? error : undefined,
+  );
+  try {
+    yield* child.stdout;
+    const [code, readError] = await Promise.all([exit, feeding]);
+    if (readError !== undefined) throw readError;
+    if (code !== 0) throw new Error(complaint === '' ? `${command} failed` : complaint);
+  } finally {
+    child.kill();
+  }
+}
+
+/** zstd's decoder inside Node.js ≥ 22.15, with windows up to 2 GiB; older ones have none. */
+const createNodeZstd = ((): (() => Duplex) | undefined => {
+  const create: unknown = Reflect.get(zlib, 'createZstdDecompress');
+  const windowLogMax: unknown = Reflect.get(zlib.constants, 'ZSTD_d_windowLogMax');
+  if (typeof create !== 'function' || typeof windowLogMax !== 'number') return undefined;
+  return () => {
+    const decoder: unknown = Reflect.apply(create, zlib, [{ params: { [windowLogMax]: 31 } }]);
+    if (decoder instanceof Duplex) return decoder;
+    throw new TypeError('createZstdDecompress made no stream');
+  };
+})();
+
+/** A decoder that is a stream: its input's errors become its own. */
+function piped(create: () => Duplex): Decoder {
+  return (compressed) => {
+    const decoder = create();
+    compressed.on('error', (error) => decoder.destroy(error));
+    return compressed.pipe(decoder);
+  };
+}
+
+async function* decodeZstd(compressed: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  const pieces: Uint8Array[] = [];
+  const decoder = new ZstdDecoder((piece) => pieces.push(piece));
+  for await (const piece of compressed) {
+    decoder.push(bytesOf(piece));
+    yield* pieces.splice(0);
+  }
+  decoder.push(new Uint8Array(0), true);
+  yield* pieces;
+}
+
+async function* decodeXz(compressed: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  const input = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      try {
+        for await (const piece of compressed) controller.enqueue(bytesOf(piece));
+        controller.close();
+      } catch (error) {
+        controller.error(error);
+      }
+    },
+  });
+  yield* new xz.XzReadableStream(input);
+}
+
+function bytesOf(piece: unknown): Uint8Array {
+  if (piece instanceof Uint8Array) return piece;
+  throw new TypeError('a stream of bytes gave something else');
 }
