@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ExtractRules } from './extract-options.js';
+import type { SkipReason } from './extract-tasks.js';
 import type { KeySet } from './key-set.js';
 import type { Keywords } from './keywords.js';
 import { normaliseText } from './normalise.js';
@@ -9,22 +10,6 @@ import { normaliseText } from './normalise.js';
  * The original looks a comment's parent up among all of a month's comments; Reddit's are always
  * in the same thread, so here a thread is all there is to know.
  */
-
-/** Why the original leaves a conversation out, in the words of its log. */
-export type SkipReason =
-  | 'missing'
-  | 'bad_subreddit'
-  | 'low_score'
-  | 'exception'
-  | 'min_depth'
-  | 'offensive'
-  | 'emptytarget'
-  | 'longword'
-  | 'toolong'
-  | 'url'
-  | 'tags'
-  | 'allcaps'
-  | 'repetitions';
 
 export interface Submission {
   /** In lower case; empty where the permalink names none. */
