@@ -1,11 +1,19 @@
+import { renameSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { range } from '../base/arrays.js';
 import { withFileErrors } from '../base/errors.js';
 import { findDump } from './dump-files.js';
-import { extractMonth, type MonthProgress, type MonthStatistics } from './extract-month.js';
+import {
+  extractMonth,
+  type MonthProgress,
+  type MonthStatistics,
+  workFolder,
+} from './extract-month.js';
 import type { ExtractRules } from './extract-options.js';
 import { KeySet } from './key-set.js';
+import type { Progress } from './status.js';
 
 export interface ExtractSettings {
   /** The folder with the dumps. */
@@ -67,13 +75,44 @@ export async function extractMonths(
         threads,
         memory,
       };
-      const statistics = await extractMonth(job, settings.onProgress);
+      const record = progressRecorder(settings.output, month);
+      const statistics = await extractMonth(job, (progress) => {
+        record(progress);
+        settings.onProgress?.(progress);
+      });
       results[index] = statistics;
       settings.onDone?.(statistics);
     }
   };
   await Promise.all(range(0, jobs).map(work));
   return results;
+}
+
+/** How often `progress.json` is written, in milliseconds. */
+const RECORD_INTERVAL = 2000;
+
+/** Keeps `extract/MONTH/progress.json` up to date for `data status`. */
+function progressRecorder(output: string, month: string): (progress: MonthProgress) => void {
+  const path = join(workFolder(output, month), 'progress.json');
+  let stage: MonthProgress['stage'] | undefined;
+  let began = 0;
+  let written = 0;
+  return (progress) => {
+    const now = Date.now();
+    if (progress.stage === 'done') return;
+    if (progress.stage !== stage) began = now;
+    else if (now - written < RECORD_INTERVAL) return;
+    stage = progress.stage;
+    written = now;
+    const record: Progress = { stage, share: progress.share, began, written };
+    // Not being able to say how far it is does not stop the work.
+    try {
+      writeFileSync(`${path}.partial`, JSON.stringify(record));
+      renameSync(`${path}.partial`, path);
+    } catch {
+      return;
+    }
+  };
 }
 
 interface KeyFile {
