@@ -1,6 +1,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { at, range } from '../base/arrays.js';
 import type { ExtractRules } from './extract-options.js';
+import { FieldReader, type JsonLine } from './json-fields.js';
 import type { KeySet } from './key-set.js';
 import { flattenText } from './normalise.js';
 import { countWords, pythonInt, pythonStr, pythonTrimEnd } from './python-text.js';
@@ -39,7 +40,7 @@ export interface RowSettings {
   readonly keepKeys?: KeySet | undefined;
 }
 
-type Row = Readonly<Record<string, unknown>>;
+const encoder = new TextEncoder();
 
 /** Reads one block of a dump's lines; `block` is its number in the dump, from 0. */
 export function readRows(
@@ -51,9 +52,8 @@ export function readRows(
   const parts = range(0, settings.partitions).map(() => '');
   const counts: RowCounts = { lines: 0, broken: 0, kept: 0 };
   for (const line of linesOf(bytes)) {
-    if (line === '') continue;
     counts.lines++;
-    const record = parseLine(line);
+    const record = FIELDS[kind].read(line);
     const row =
       record === undefined
         ? 'broken'
@@ -66,39 +66,41 @@ export function readRows(
     const partition = partitionOf(row.thread, settings.partitions);
     parts[partition] = at(parts, partition) + row.text;
   }
-  return { ...counts, partitions: parts.map((part) => new Uint8Array(Buffer.from(part))) };
+  return { ...counts, partitions: parts.map((part) => encoder.encode(part)) };
 }
 
-/** What stands for a line that is not UTF-8: no JSON either. */
-const NOT_UTF8 = '\0';
+const LINE_FEED = 10;
 
-/** The lines as Python's universal newlines cut them. */
-function linesOf(bytes: Uint8Array<ArrayBuffer>): string[] {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const lineEnd = buffer.includes(13) ? /\r\n|\r|\n/ : '\n';
-  if (isAscii(buffer)) return buffer.toString('latin1').split(lineEnd);
-  if (isUtf8(buffer)) return buffer.toString().split(lineEnd);
-  return buffer
-    .toString('latin1')
-    .split(lineEnd)
-    .map((line) => {
-      const raw = Buffer.from(line, 'latin1');
-      return isUtf8(raw) ? raw.toString() : NOT_UTF8;
-    });
-}
-
-function parseLine(line: string): Row | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isRow(value) ? value : undefined;
-  } catch {
-    return undefined;
+/** The lines of a block, cut as Python's universal newlines cut them; empty ones are left out. */
+function* linesOf(bytes: Uint8Array<ArrayBuffer>): Generator<JsonLine, void, undefined> {
+  const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const ascii = isAscii(block) ? block.toString('latin1') : undefined;
+  // JSON has no carriage return but between its tokens.
+  if (block.includes(13)) block.forEach((byte, index) => byte === 13 && (block[index] = LINE_FEED));
+  for (let start = 0; start < block.length;) {
+    const found = block.indexOf(LINE_FEED, start);
+    const end = found < 0 ? block.length : found;
+    const line = block.subarray(start, end);
+    const offset = start;
+    const text =
+      ascii === undefined
+        ? (from: number, to: number): string => line.toString('utf8', from, to)
+        : (from: number, to: number): string => ascii.slice(offset + from, offset + to);
+    if (end > start) yield { bytes: ascii !== undefined || isUtf8(line) ? line : NOT_UTF8, text };
+    start = end + 1;
   }
 }
 
-function isRow(value: unknown): value is Row {
-  return typeof value === 'object' && value !== null;
-}
+/** What stands for a line that is not UTF-8, and so no JSON. */
+const NOT_UTF8 = new Uint8Array(1);
+
+/** The fields that either kind of row is made of, or whose absence the original trips over. */
+const FIELDS: Readonly<Record<DumpKind, FieldReader>> = {
+  submissions: new FieldReader(['id', 'score', 'num_comments', 'domain', 'permalink', 'title']),
+  comments: new FieldReader(['id', 'author', 'parent_id', 'link_id', 'score', 'body']),
+};
+
+type Row = Readonly<Record<string, unknown>>;
 
 /** A row and the thread (submission) it belongs to, or why there is none. */
 type RowResult = { readonly thread: string; readonly text: string } | 'broken' | 'dropped';

@@ -48,7 +48,7 @@ export function buildPartition(
     const prefix = String(group).padStart(GROUP_DIGITS, '0');
     for (const line of conversationsOf(thread, rules, result)) text += `${prefix}\t${line}\n`;
   }
-  return { ...result, lines: new Uint8Array(Buffer.from(text)) };
+  return { ...result, lines: new TextEncoder().encode(text) };
 }
 
 function gather(
