@@ -5,10 +5,10 @@ import { delimiter, join } from 'node:path';
 import { Duplex, Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
-import { Decompress as ZstdDecoder } from 'fzstd';
 import unbzip2 from 'unbzip2-stream';
 import xz from 'xz-decompress';
 import { codeOf, explainFileError, messageOf, UserError, withFileErrors } from '../base/errors.js';
+import { decodeZstd } from './zstd/decode.js';
 
 /** How a dump is compressed, told from its first bytes, whatever its name. */
 export type Compression = 'zst' | 'xz' | 'bz2' | 'gz' | 'none';
@@ -27,7 +27,8 @@ export interface DecompressOptions {
  * The decompressed bytes of a file: zstd (windows up to 2 GiB), xz, bzip2, gzip or plain.
  *
  * zstd, xz and bzip2 run in a process of their own where their command is installed, which is
- * faster; zstd's decoder inside Node.js ≥ 22.15 comes next, then the libraries.
+ * faster; zstd's decoder inside Node.js ≥ 22.15 comes next, then decoders in JavaScript and
+ * WebAssembly.
  *
  * @throws UserError that names the byte where the file is cut off or damaged.
  */
@@ -106,7 +107,9 @@ function chooseDecoder(compression: Compression, commands: boolean): Decoder {
   }
   switch (compression) {
     case 'zst':
-      return createNodeZstd === undefined ? decodeZstd : piped(createNodeZstd);
+      return createNodeZstd === undefined
+        ? (compressed) => decodeZstd(toBytes(compressed))
+        : piped(createNodeZstd);
     case 'xz':
       return decodeXz;
     case 'bz2':
@@ -175,17 +178,6 @@ function piped(create: () => Duplex): Decoder {
   };
 }
 
-async function* decodeZstd(compressed: Readable): AsyncGenerator<Uint8Array, void, undefined> {
-  const pieces: Uint8Array[] = [];
-  const decoder = new ZstdDecoder((piece) => pieces.push(piece));
-  for await (const piece of compressed) {
-    decoder.push(bytesOf(piece));
-    yield* pieces.splice(0);
-  }
-  decoder.push(new Uint8Array(0), true);
-  yield* pieces;
-}
-
 async function* decodeXz(compressed: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   const input = new ReadableStream<Uint8Array>({
     async start(controller) {
@@ -198,6 +190,10 @@ async function* decodeXz(compressed: Readable): AsyncGenerator<Uint8Array, void,
     },
   });
   yield* new xz.XzReadableStream(input);
+}
+
+async function* toBytes(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of stream) yield bytesOf(piece);
 }
 
 function bytesOf(piece: unknown): Uint8Array {

@@ -134,16 +134,19 @@ function skipValue(line: Uint8Array, start: number, depth: number): number {
 /** The position after the string that starts at `start`, or −1. */
 function skipString(line: Uint8Array, start: number): number {
   if (byteAt(line, start) !== QUOTE) return -1;
-  for (let position = start + 1; position < line.length; position++) {
-    const code = byteAt(line, position);
+  let position = start + 1;
+  for (;;) {
+    let code = byteAt(line, position);
+    while (code > QUOTE && code !== BACKSLASH) code = byteAt(line, ++position);
     if (code === QUOTE) return position + 1;
-    if (code < 0x20) return -1;
     if (code === BACKSLASH) {
       position = skipEscape(line, position + 1);
       if (position < 0) return -1;
+    } else if (code < 0x20) {
+      return -1;
     }
+    position++;
   }
-  return -1;
 }
 
 /** The position of the last character of the escape whose letter is at `position`, or −1. */

@@ -1,11 +1,18 @@
-/** A node of the trie: the characters that may follow, and whether a keyword ends here. */
+/** A node of the trie: the UTF-16 code units that may follow, and whether a keyword ends here. */
 interface Node {
-  readonly next: Map<string, Node>;
+  readonly next: Map<number, Node>;
   ends: boolean;
 }
 
-/** The characters that make up words (flashtext's `non_word_boundaries`). */
-const INSIDE_WORD = /^[0-9A-Za-z_]$/;
+/** Whether a code unit makes up words (flashtext's `non_word_boundaries`: digits, letters, `_`). */
+function isInsideWord(code: number): boolean {
+  return (
+    (code >= 0x61 && code <= 0x7a) ||
+    (code >= 0x30 && code <= 0x39) ||
+    (code >= 0x41 && code <= 0x5a) ||
+    code === 0x5f
+  );
+}
 
 /**
  * Whether a text contains one of many words or phrases, with flashtext's rules (KeywordProcessor,
@@ -21,9 +28,11 @@ export class Keywords {
     for (const keyword of keywords) {
       if (keyword === '') continue;
       let node = this.#root;
-      for (const character of keyword.toLowerCase()) {
-        let next = node.next.get(character);
-        if (next === undefined) node.next.set(character, (next = { next: new Map(), ends: false }));
+      const lower = keyword.toLowerCase();
+      for (let index = 0; index < lower.length; index++) {
+        const code = lower.charCodeAt(index);
+        let next = node.next.get(code);
+        if (next === undefined) node.next.set(code, (next = { next: new Map(), ends: false }));
         node = next;
       }
       node.ends = true;
@@ -33,38 +42,38 @@ export class Keywords {
   /** Whether flashtext's `extract_keywords(text)` would find anything. */
   foundIn(text: string): boolean {
     if (this.#root.next.size === 0) return false;
-    const characters = Array.from(text.toLowerCase());
+    const lower = text.toLowerCase();
     let node = this.#root;
-    for (let index = 0; index < characters.length; index++) {
-      const character = characters[index] ?? '';
-      const next = node.next.get(character);
-      if (!INSIDE_WORD.test(character)) {
+    for (let index = 0; index < lower.length; index++) {
+      const code = lower.charCodeAt(index);
+      const next = node.next.get(code);
+      if (!isInsideWord(code)) {
         if (node.ends) return true;
         // Here a phrase may go on over the end of a word.
-        if (next !== undefined && continues(characters, index + 1, next)) return true;
+        if (next !== undefined && continues(lower, index + 1, next)) return true;
         node = this.#root;
       } else if (next !== undefined) {
         node = next;
       } else {
         node = this.#root;
-        // The rest of this word cannot start a keyword; its end is read as a character of its own
-        // by the step after next, as in flashtext.
+        // The rest of this word cannot start a keyword; the character after it is passed over too,
+        // as in flashtext.
         index++;
-        while (index < characters.length && INSIDE_WORD.test(characters[index] ?? '')) index++;
+        while (index < lower.length && isInsideWord(lower.charCodeAt(index))) index++;
       }
-      if (index + 1 >= characters.length && node.ends) return true;
+      if (index + 1 >= lower.length && node.ends) return true;
     }
     return false;
   }
 }
 
-/** Whether a keyword that goes on from `node` at `index` ends at a word's end. */
-function continues(characters: readonly string[], index: number, node: Node): boolean {
+/** Whether a keyword that goes on from `node` at `start` ends at a word's end. */
+function continues(text: string, start: number, node: Node): boolean {
   let current = node;
-  for (; index < characters.length; index++) {
-    const character = characters[index] ?? '';
-    if (current.ends && !INSIDE_WORD.test(character)) return true;
-    const next = current.next.get(character);
+  for (let index = start; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (current.ends && !isInsideWord(code)) return true;
+    const next = current.next.get(code);
     if (next === undefined) return false;
     current = next;
   }

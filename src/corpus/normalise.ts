@@ -15,15 +15,8 @@ export function flattenText(text: string): string {
  * digit or plain punctuation becomes a space, and tokens are set apart by single spaces.
  */
 export function normaliseText(text: string): string {
-  const words: string[] = [];
-  for (const word of pythonSplit(text)) {
-    if (word.startsWith('#')) continue;
-    // The original looks in the lower-cased word and cuts the word itself, so do we: lower-casing
-    // may move the place where it cuts.
-    const link = word.toLowerCase().indexOf('http');
-    words.push(link < 0 ? word : link === 0 ? '__url__' : `${word.slice(0, link)} __url__`);
-  }
-  let plain = words.join(' ').replaceAll('\\', '');
+  // White space between words comes out the same whether it is cut here or not.
+  let plain = (/#|http/i.test(text) ? cutLinks(text) : text).replaceAll('\\', '');
   if (plain.includes('/')) {
     plain = plain
       .replaceAll('b/c', 'because')
@@ -37,7 +30,25 @@ export function normaliseText(text: string): string {
     .replace(/[^A-Za-z0-9()[\]:,.!?'“” ]/g, ' ')
     .replaceAll('MENTION', '__mention__')
     .replaceAll('URL', '__url__');
-  return tweetTokens(plain).join(' ');
+  return tweetTokens(plain);
+}
+
+function cutLinks(text: string): string {
+  const words: string[] = [];
+  for (const word of pythonSplit(text)) {
+    if (word.startsWith('#')) continue;
+    const lower = word.toLowerCase();
+    const link = lower.indexOf('http');
+    if (link < 0) {
+      words.push(word);
+      continue;
+    }
+    // The original takes the place in the lower-cased word, in characters, for the place in the
+    // word, though a character may have become two.
+    const before = Array.from(word).slice(0, Array.from(lower.slice(0, link)).length);
+    words.push(before.join(''), '__url__');
+  }
+  return words.join(' ');
 }
 
 /**
@@ -73,10 +84,10 @@ const TOKEN = new RegExp(
 /** More than three of the same character in a row, which the tokenizer cuts to three (HANG_RE). */
 const HANGING = /([^a-zA-Z0-9 ])\1{3,}/g;
 
-/** The tokens of a text in the alphabet above. */
-function tweetTokens(text: string): string[] {
+/** The tokens of a text in the alphabet above, set apart by single spaces. */
+function tweetTokens(text: string): string {
   const tokens = text.replace(HANGING, '$1$1$1').match(TOKEN);
-  if (tokens === null) return [];
+  const joined = tokens === null ? '' : tokens.join(' ');
   // A telephone number, or dots that stand apart, may hold spaces in a row.
-  return tokens.map((token) => (token.includes('  ') ? token.replace(/ +/g, ' ').trim() : token));
+  return joined.includes('  ') ? joined.replace(/ +/g, ' ') : joined;
 }
