@@ -65,35 +65,44 @@ async function* decodeFrame(
   input: Input,
   hash: XXHash<bigint>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-  const { windowSize, hasChecksum } = await readFrameHeader(input);
+  const { windowSize, contentSize, hasChecksum } = await readFrameHeader(input);
+  let length = 0;
   const window = new Window(windowSize);
   const blocks = new BlockDecoder();
   for (let last = false; !last;) {
     const header = littleEndian(await input.take(3), 0, 3);
     last = (header & 1) === 1;
     const type = (header >>> 1) & 3;
-    const length = header >>> 3;
-    if (length > LARGEST_BLOCK) throw new ZstdError('a block is too long');
+    const size = header >>> 3;
+    if (size > LARGEST_BLOCK) throw new ZstdError('a block is too long');
     window.reserve();
-    if (type === 0) window.append(await input.take(length), 0, length);
+    if (type === 0) window.append(await input.take(size), 0, size);
     else if (type === 1) {
       const byte = await input.take(1);
-      window.append(new Uint8Array(length).fill(byte[0] ?? 0), 0, length);
-    } else if (type === 2) blocks.decode(await input.take(length), window);
+      window.append(new Uint8Array(size).fill(byte[0] ?? 0), 0, size);
+    } else if (type === 2) blocks.decode(await input.take(size), window);
     else throw new ZstdError('a block is of no known type');
     const content = window.take();
+    length += content.length;
     if (hasChecksum) hash.update(content);
     if (content.length > 0) yield content;
+  }
+  if (contentSize !== undefined && length !== contentSize) {
+    throw new ZstdError('a frame has another length');
   }
   if (!hasChecksum) return;
   const expected = littleEndian(await input.take(4), 0, 4);
   if (Number(hash.digest() & 0xffffffffn) !== expected) throw new ZstdError('the checksum differs');
 }
 
+interface FrameHeader {
+  readonly windowSize: number;
+  readonly contentSize: number | undefined;
+  readonly hasChecksum: boolean;
+}
+
 /** RFC 8878, 3.1.1.1. */
-async function readFrameHeader(
-  input: Input,
-): Promise<{ readonly windowSize: number; readonly hasChecksum: boolean }> {
+async function readFrameHeader(input: Input): Promise<FrameHeader> {
   const descriptor = littleEndian(await input.take(1), 0, 1);
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const hasChecksum = (descriptor & 4) !== 0;
@@ -110,7 +119,8 @@ async function readFrameHeader(
   }
   const sizeLength = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6] ?? 0;
   const size = littleEndian(await input.take(sizeLength), 0, sizeLength);
-  if (isSingleSegment) windowSize = sizeLength === 2 ? size + 256 : size;
+  const contentSize = sizeLength === 0 ? undefined : sizeLength === 2 ? size + 256 : size;
+  if (isSingleSegment) windowSize = contentSize ?? 0;
   if (windowSize > LARGEST_WINDOW) throw new ZstdError('a frame needs a window above 2 GiB');
-  return { windowSize, hasChecksum };
+  return { windowSize, contentSize, hasChecksum };
 }
