@@ -7,7 +7,9 @@ import type { MonthProgress, MonthStatistics } from '../corpus/extract-month.js'
 import { parseMonths } from '../corpus/months.js';
 import { joinMonths, prepareDummy, presetKeys, presets } from '../corpus/presets.js';
 import { readRank, shareOf } from '../corpus/rank.js';
-import { parseMemory, parseWhole } from './data-numbers.js';
+import { wholeNumber } from './arguments.js';
+import { parseMemory } from './data-memory.js';
+import { type Progress, showProgress } from './progress.js';
 
 const PRESETS = ['dummy', 'small', 'full', 'test'] as const;
 
@@ -18,13 +20,17 @@ function defineCommand() {
     .option('--reddit-input <folder>', 'where RC_MONTH and RS_MONTH dumps are', 'reddit_in')
     .option('--reddit-output <folder>', 'where conv/MONTH.tsv goes', 'reddit_out')
     .addOption(new Option('--preset <name>', "the original's settings and months").choices(PRESETS))
-    .option('--max-len <n>', 'the longest turn', parseWhole)
+    .option('--max-len <n>', 'the longest turn', wholeNumber(1))
     .addOption(
       new Option('--max-len-type <type>', 'counted in words or characters').choices(['w', 'c']),
     )
-    .option('--min-depth <n>', 'the fewest turns of a conversation', parseWhole)
-    .option('--max-depth <n>', 'the most turns of a conversation', parseWhole)
-    .option('--min-score <n>', 'the lowest score of a response', parseWhole)
+    .option('--min-depth <n>', 'the fewest turns of a conversation', wholeNumber(1))
+    .option('--max-depth <n>', 'the most turns of a conversation', wholeNumber(1))
+    .option(
+      '--min-score <n>',
+      'the lowest score of a response',
+      wholeNumber(Number.MIN_SAFE_INTEGER),
+    )
     .addOption(new Option('--use-title <0|1>', "a submission's title is a turn").choices(BITS))
     .addOption(new Option('--leaves-only <0|1>', 'only unanswered responses').choices(BITS))
     .option('--clean', 'filter for clean conversations; with --leaves-only, weigh turns')
@@ -37,7 +43,7 @@ function defineCommand() {
     .option(
       '--split-size <n>',
       'sort the output within groups of this many submissions',
-      parseWhole,
+      wholeNumber(1),
     )
     .option('--merge <file>', 'write all months, without keys, to one file when they are done')
     .option(
@@ -46,8 +52,8 @@ function defineCommand() {
       parseMemory,
       DEFAULT_MEMORY,
     )
-    .option('--jobs <n>', 'months to work on at once', parseWhole, 1)
-    .option('--threads <n>', 'worker threads; by default one a core', parseWhole)
+    .option('--jobs <n>', 'months to work on at once', wholeNumber(1), 1)
+    .option('--threads <n>', 'worker threads; by default one a core', wholeNumber(1))
     .option('--json', 'print the statistics as JSON lines')
     .addHelpText(
       'after',
@@ -79,7 +85,10 @@ export function dataExtractCommand(): CommandUnknownOpts {
     const months = parseMonths(texts.length === 0 && preset ? [preset.months] : texts);
     if (months.length === 0) throw new UserError('Name a month (2018-03) or give --preset.');
     const keys = flags.ignoreKeys === true ? {} : keyFiles(flags);
-    await extractMonths(shareOf(months, readRank()), {
+    const rank = readRank();
+    const share = shareOf(months, rank);
+    const progress = showProgress('extract', share.length, 'months');
+    const done = await extractMonths(share, {
       input: flags.redditInput,
       output: flags.redditOutput,
       rules: await rulesOf(flags, preset?.rules ?? defaultRules),
@@ -87,12 +96,14 @@ export function dataExtractCommand(): CommandUnknownOpts {
       jobs: flags.jobs,
       ...(flags.threads !== undefined && { threads: flags.threads }),
       memory: flags.memory,
-      onProgress: process.stderr.isTTY ? printProgress : () => undefined,
-      onDone: (statistics) => {
-        console.log(flags.json === true ? JSON.stringify(statistics) : describe(statistics));
-      },
+      onProgress: watch(share.length, progress),
+    }).finally(() => {
+      progress.stop();
     });
-    if (flags.merge !== undefined && readRank().rank === 0) {
+    for (const statistics of done) {
+      console.log(flags.json === true ? JSON.stringify(statistics) : describe(statistics));
+    }
+    if (flags.merge !== undefined && rank.rank === 0) {
       await joinMonths(flags.redditOutput, months, flags.merge);
     }
   });
@@ -125,8 +136,23 @@ async function rulesOf(flags: Flags, base: ExtractRules): Promise<ExtractRules> 
   };
 }
 
-function printProgress({ month, stage, share }: MonthProgress): void {
-  process.stderr.write(`\r${month} ${stage} ${Math.floor(share * 100)} %\u001b[K`);
+/** How much of a month's time a stage takes, about, and when it begins. */
+const STAGES: Readonly<Record<MonthProgress['stage'], readonly [begin: number, length: number]>> = {
+  reading: [0, 0.65],
+  building: [0.65, 0.3],
+  merging: [0.95, 0.05],
+  done: [1, 0],
+};
+
+/** Shows how far all months together are, in months. */
+function watch(months: number, progress: Progress): (state: MonthProgress) => void {
+  const shares = new Map<string, number>();
+  return ({ month, stage, share }) => {
+    const [begin, length] = STAGES[stage];
+    shares.set(month, begin + length * share);
+    const done = [...shares.values()].reduce((sum, part) => sum + part, 0);
+    progress.update(Math.min(months, Math.round(done * 1000) / 1000), `${month} ${stage}`);
+  };
 }
 
 function describe(statistics: MonthStatistics): string {
@@ -134,5 +160,5 @@ function describe(statistics: MonthStatistics): string {
   const { submissionLines, commentLines } = statistics;
   const broken = submissionLines.broken + commentLines.broken;
   const left = Object.entries(skips).map(([reason, count]) => `${reason} ${count}`);
-  return `${process.stderr.isTTY ? '\r' : ''}${month}: ${conversations} conversations from ${comments} comments at ${megabytesPerSecond} MB/s; ${broken} broken lines; left out: ${left.join(', ') || 'none'}`;
+  return `${month}: ${conversations} conversations from ${comments} comments at ${megabytesPerSecond} MB/s; ${broken} broken lines; left out: ${left.join(', ') || 'none'}`;
 }

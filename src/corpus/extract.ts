@@ -31,7 +31,6 @@ export interface ExtractSettings {
   /** Bytes that may be held in memory, shared by those months; 4 GB. */
   readonly memory?: number;
   readonly onProgress?: (progress: MonthProgress) => void;
-  readonly onDone?: (statistics: MonthStatistics) => void;
 }
 
 export const DEFAULT_MEMORY = 4e9;
@@ -76,12 +75,10 @@ export async function extractMonths(
         memory,
       };
       const record = progressRecorder(settings.output, month);
-      const statistics = await extractMonth(job, (progress) => {
+      results[index] = await extractMonth(job, (progress) => {
         record(progress);
         settings.onProgress?.(progress);
       });
-      results[index] = statistics;
-      settings.onDone?.(statistics);
     }
   };
   await Promise.all(range(0, jobs).map(work));

@@ -18,10 +18,3 @@ export function parseMemory(text: string): number {
   if (bytes >= 1e6) return bytes;
   throw new InvalidArgumentError('Give a size of at least 1MB, such as 64MB or 4GB.');
 }
-
-/** A whole number. */
-export function parseWhole(text: string): number {
-  const number = Number(text);
-  if (text.trim() !== '' && Number.isSafeInteger(number)) return number;
-  throw new InvalidArgumentError('Give a whole number.');
-}
