@@ -1,6 +1,8 @@
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { readText } from '../base/files.js';
+import { DEFAULT_MIRRORS, downloadMonth, parseChecksums } from '../corpus/download.js';
 import { DEFAULT_MEMORY, extractMonths } from '../corpus/extract.js';
 import { defaultRules, type ExtractRules, readBlockList } from '../corpus/extract-options.js';
 import type { MonthProgress, MonthStatistics } from '../corpus/extract-month.js';
@@ -46,6 +48,9 @@ function defineCommand() {
       wholeNumber(1),
     )
     .option('--merge <file>', 'write all months, without keys, to one file when they are done')
+    .option('--download', 'fetch dumps that are missing')
+    .option('--mirror <addresses...>', 'folders with comments/ and submissions/', DEFAULT_MIRRORS)
+    .option('--checksums <file>', 'a sha256sum list that downloads must agree with')
     .option(
       '--memory <size>',
       'how much to hold in memory (64MB, 4GB)',
@@ -87,6 +92,7 @@ export function dataExtractCommand(): CommandUnknownOpts {
     const keys = flags.ignoreKeys === true ? {} : keyFiles(flags);
     const rank = readRank();
     const share = shareOf(months, rank);
+    if (flags.download === true) await download(share, flags);
     const progress = showProgress('extract', share.length, 'months');
     const done = await extractMonths(share, {
       input: flags.redditInput,
@@ -107,6 +113,25 @@ export function dataExtractCommand(): CommandUnknownOpts {
       await joinMonths(flags.redditOutput, months, flags.merge);
     }
   });
+}
+
+async function download(months: readonly string[], flags: Flags): Promise<void> {
+  const checksums =
+    flags.checksums === undefined ? undefined : parseChecksums(await readText(flags.checksums));
+  const progress = showProgress('download', months.length, 'months');
+  try {
+    for (const [index, month] of months.entries()) {
+      await downloadMonth(flags.redditInput, month, {
+        mirrors: flags.mirror,
+        ...(checksums && { checksums }),
+        onProgress: (name, bytes, total) => {
+          progress.update(index, `${name} ${bytes} of ${total} bytes`);
+        },
+      });
+    }
+  } finally {
+    progress.stop();
+  }
 }
 
 function keyFiles(flags: Flags): { keepKeys?: string; discardTargetKeys?: string } {
