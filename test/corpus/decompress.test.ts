@@ -95,14 +95,16 @@ describe('decodeZstd', () => {
 
   it('notices any damage', async () => {
     const bytes = await readFile(golden('corpus', 'sample.zst'));
+    const content = sha1(await decode(bytes));
     const position = fc.nat(bytes.length - 1);
     await fc.assert(
       fc.asyncProperty(position, fc.integer({ min: 1, max: 255 }), async (at, flip) => {
         const damaged = Buffer.from(bytes);
         damaged[at] = (damaged[at] ?? 0) ^ flip;
-        // The frame's descriptor has a bit without a meaning.
-        if (at === 4) return;
-        await assert.rejects(decode(damaged), ZstdError);
+        // Some bits mean nothing; no damage may pass as other content.
+        const result = await decode(damaged).catch((error: unknown) => error);
+        if (result instanceof Buffer) assert.equal(sha1(result), content);
+        else assert.ok(result instanceof ZstdError, String(result));
       }),
       { numRuns: 300 },
     );
