@@ -1,12 +1,14 @@
 import { type Benchmark, runBenchmark } from './benchmark.js';
 import { evalBenchmark } from './eval.js';
 import { loadBenchmark } from './load.js';
+import { extractBenchmark } from './extract.js';
 import { trainBenchmark } from './train.js';
 
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
 const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['eval', evalBenchmark],
   ['load', loadBenchmark],
+  ['extract', extractBenchmark],
   ['train', trainBenchmark],
 ]);
 

@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import type { ExtractRules } from './extract-options.js';
+import type { SkipReason } from './extract-tasks.js';
+import type { KeySet } from './key-set.js';
+import type { Keywords } from './keywords.js';
+import { normaliseText } from './normalise.js';
+
+/**
+ * The second step, reddit.py's `save_convo`: the comments of one thread become conversations.
+ * The original looks a comment's parent up among all of a month's comments; Reddit's are always
+ * in the same thread, so here a thread is all there is to know.
+ */
+
+export interface Submission {
+  /** In lower case; empty where the permalink names none. */
+  readonly subreddit: string;
+  readonly title: string;
+}
+
+export interface Comment {
+  /** With its `t1_`. */
+  readonly id: string;
+  /** The id of what it answers, with its `t1_` or `t3_`. */
+  readonly parent: string;
+  readonly score: number;
+  /** Empty where it is too long to be a turn. */
+  readonly text: string;
+}
+
+export interface Thread {
+  /** The submission's id, with its `t3_`. */
+  readonly id: string;
+  readonly submission: Submission | undefined;
+  readonly comments: ReadonlyMap<string, Comment>;
+}
+
+/** What the rules are made into, once for all threads of a month. */
+export interface ThreadRules extends ExtractRules {
+  readonly keywords: Keywords;
+  readonly keepKeys?: KeySet | undefined;
+  /** The sha224 (hexadecimal) of turns that are not to be learnt. */
+  readonly discardTargetKeys?: KeySet | undefined;
+}
+
+/** What was made of threads. */
+export interface ConversationCounts {
+  conversations: number;
+  /** Words of all responses, weights among them. */
+  responseWords: number;
+  readonly skips: Partial<Record<SkipReason, number>>;
+}
+
+/** A turn as it is written, with what the filters ask about it. */
+interface Turn {
+  /** `1.0` or `0.0`, or empty where turns carry no weights. */
+  readonly weight: string;
+  readonly text: string;
+  readonly words: number;
+  readonly hasLink: boolean;
+  readonly hasBrackets: boolean;
+  readonly hasCapitals: boolean;
+}
+
+/** The conversations of one thread, sorted as the original sorts them, each a line of its TSV. */
+export function conversationsOf(
+  thread: Thread,
+  rules: ThreadRules,
+  counts: ConversationCounts,
+): string[] {
+  const comments = [...thread.comments.values()].sort(byParentThenId);
+  const answered = new Set(rules.leavesOnly ? comments.map(({ parent }) => parent) : []);
+  const turns = new TurnCache(rules);
+  const lines: string[] = [];
+  const skip = (reason: SkipReason): void => {
+    counts.skips[reason] = (counts.skips[reason] ?? 0) + 1;
+  };
+  for (const comment of comments) {
+    if (rules.keepKeys?.has(`${thread.id}\t${comment.id}\tkeep`) === false) continue;
+    if (answered.has(comment.id)) continue;
+    const reason = refuse(thread, comment, rules);
+    if (reason !== undefined) {
+      skip(reason);
+      continue;
+    }
+    const chain = contextOf(thread, comment, rules);
+    if (chain === undefined) skip('exception');
+    else if (chain.length < rules.minDepth) skip('min_depth');
+    else {
+      const conversation = chain.map((turn) => turns.get(turn));
+      const filtered = rules.clean ? filter(conversation, rules) : undefined;
+      if (filtered !== undefined) {
+        skip(filtered);
+        continue;
+      }
+      const written = conversation.map(write);
+      const response = written.pop() ?? '';
+      const context = written.join(' EOS ');
+      lines.push(`${thread.id},${comment.parent},${comment.id}\t${context}\t${response}`);
+      counts.conversations++;
+      counts.responseWords += wordsOf(conversation.slice(-1));
+    }
+  }
+  return lines;
+}
+
+function byParentThenId(a: Comment, b: Comment): number {
+  if (a.parent !== b.parent) return a.parent < b.parent ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}
+
+/** Why a comment cannot be a response, before its context is looked at. */
+function refuse(thread: Thread, comment: Comment, rules: ThreadRules): SkipReason | undefined {
+  if (rules.blockedSubreddits !== undefined) {
+    const subreddit = thread.submission?.subreddit ?? '';
+    if (subreddit === '') return 'missing';
+    if (rules.blockedSubreddits.includes(subreddit)) return 'bad_subreddit';
+  }
+  return comment.score < rules.minScore ? 'low_score' : undefined;
+}
+
+/** A comment, or the title of the thread's submission. */
+type Source = Comment | Submission;
+
+/**
+ * `get_convo`: the comment and what it answers, first turn first; empty where it is too long
+ * itself, `undefined` where the title is wanted and missing.
+ */
+function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source[] | undefined {
+  const chain: Source[] = [];
+  let current: Comment | undefined = comment;
+  for (let depth = rules.maxDepth; depth > 0 && current !== undefined; depth--) {
+    if (current.text === '') break;
+    chain.push(current);
+    if (rules.useTitle && current.parent.startsWith('t3_')) {
+      if (thread.submission === undefined) return undefined;
+      chain.push(thread.submission);
+      break;
+    }
+    current = thread.comments.get(current.parent);
+  }
+  return chain.reverse();
+}
+
+/** Every turn's written form, made once however many conversations it stands in. */
+class TurnCache {
+  readonly #rules: ThreadRules;
+  readonly #turns = new Map<Source, Turn>();
+
+  constructor(rules: ThreadRules) {
+    this.#rules = rules;
+  }
+
+  get(source: Source): Turn {
+    let turn = this.#turns.get(source);
+    if (turn === undefined) this.#turns.set(source, (turn = this.#make(source)));
+    return turn;
+  }
+
+  #make(source: Source): Turn {
+    const text = normaliseText('title' in source ? `title: ${source.title}` : source.text);
+    return {
+      weight: this.#weight(text),
+      text,
+      words: text === '' ? 0 : text.split(' ').length,
+      hasLink: text.includes('__url__'),
+      hasBrackets: /[[\]()]/.test(text),
+      hasCapitals: /[A-Z]{5}/.test(text),
+    };
+  }
+
+  #weight(text: string): string {
+    const { leavesOnly, clean, keywords, discardTargetKeys } = this.#rules;
+    if (!leavesOnly || !clean) return '';
+    const discarded = discardTargetKeys?.has(createHash('sha224').update(text).digest('hex'));
+    return discarded === true || keywords.foundIn(text) ? '0.0' : '1.0';
+  }
+}
+
+function write({ weight, text }: Turn): string {
+  return weight === '' ? text : `${weight} ${text}`;
+}
+
+/** How many words turns have when they are written after one another. */
+function wordsOf(turns: readonly Turn[]): number {
+  return turns.reduce((words, turn) => words + turn.words + (turn.weight === '' ? 0 : 1), 0);
+}
+
+/** `filter_instance`: why a conversation is not clean. */
+function filter(conversation: readonly Turn[], rules: ThreadRules): SkipReason | undefined {
+  const response = conversation.at(-1);
+  if (response === undefined) return 'emptytarget';
+  if (rules.blockedWords !== undefined && !rules.leavesOnly) {
+    if (rules.keywords.foundIn(response.text)) return 'offensive';
+  }
+  const words = write(response).split(' ');
+  if (wordsOf([response]) <= 1) return 'emptytarget';
+  if (words.some((word) => word.length > 30)) return 'longword';
+  const separators = Math.max(0, conversation.length - 2);
+  if (wordsOf(conversation) + separators > 200) return 'toolong';
+  if (conversation.some((turn) => turn.hasLink)) return 'url';
+  if (conversation.some((turn) => turn.hasBrackets)) return 'tags';
+  if (conversation.some((turn) => turn.hasCapitals)) return 'allcaps';
+  const repeats = words.some(
+    (word, index) => index >= 2 && words[index - 2] === word && words[index - 1] === word,
+  );
+  return repeats ? 'repetitions' : undefined;
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { exists } from '../../src/base/files.js';
+import { downloadMonth, parseChecksums } from '../../src/corpus/download.js';
+import { parseMonths } from '../../src/corpus/months.js';
+import { joinMonths, prepareDummy, presets } from '../../src/corpus/presets.js';
+import { readRank, shareOf } from '../../src/corpus/rank.js';
+import { countCorpus } from '../../src/corpus/statistics.js';
+import { readStatus, remainingSeconds } from '../../src/corpus/status.js';
+import { writeFileWhole } from '../../src/base/files.js';
+import { temporaryFolder } from '../support/files.js';
+
+describe('months', () => {
+  it('are single or from one to another', () => {
+    assert.deepEqual(parseMonths(['2018-03', '2017-12..2018-01', '2018-03']), [
+      '2017-12',
+      '2018-01',
+      '2018-03',
+    ]);
+    // The original's lists: 144 training months, 11 of the test set.
+    assert.equal(parseMonths([presets.full.months]).length, 144);
+    assert.equal(parseMonths([presets.small.months]).length, 49);
+    assert.equal(parseMonths([presets.test.months]).length, 11);
+    for (const text of ['2018-13', '2018', '2018-03..2018-01', '']) {
+      assert.throws(() => parseMonths([text]), /is no month/);
+    }
+  });
+
+  it('are shared out among ranks, each to one', () => {
+    assert.deepEqual(readRank({ OMPI_COMM_WORLD_RANK: '1', OMPI_COMM_WORLD_SIZE: '3' }), {
+      rank: 1,
+      size: 3,
+    });
+    assert.deepEqual(readRank({ PMI_RANK: '0', PMI_SIZE: '2' }), { rank: 0, size: 2 });
+    assert.deepEqual(readRank({ SLURM_PROCID: '4', SLURM_NTASKS: '5' }), { rank: 4, size: 5 });
+    assert.deepEqual(readRank({}), { rank: 0, size: 1 });
+    assert.throws(() => readRank({ PMI_RANK: '2', PMI_SIZE: '2' }), /no rank and size/);
+    const items = ['a', 'b', 'c', 'd', 'e'];
+    const shares = [0, 1, 2].map((rank) => shareOf(items, { rank, size: 3 }));
+    assert.deepEqual(shares, [['a', 'd'], ['b', 'e'], ['c']]);
+  });
+
+  it('are joined without their keys, once all are there', async (context) => {
+    const folder = await temporaryFolder(context);
+    const out = join(folder, 'train.tsv');
+    await writeFileWhole(join(folder, 'conv', '2018-01.tsv'), 'k\ta\tb\n');
+    await assert.rejects(joinMonths(folder, ['2018-01', '2018-02'], out), /extract 2018-02 first/);
+    assert.equal(await exists(out), false);
+    await writeFileWhole(join(folder, 'conv', '2018-02.tsv'), 'k\tc EOS d\te\n');
+    await joinMonths(folder, ['2018-01', '2018-02'], out);
+    assert.equal(await readFile(out, 'utf8'), 'a\tb\nc EOS d\te\n');
+    const counts = await countCorpus([out]);
+    assert.deepEqual([counts.lines, counts.sourceTokens, counts.targetTokens], [2, 4, 2]);
+    await writeFile(out, 'no tab\n');
+    await assert.rejects(countCorpus([out]), /train\.tsv:1: /);
+  });
+
+  it('dummy data get weights as prepare4db.sh gives them', async (context) => {
+    const folder = await temporaryFolder(context);
+    await writeFile(join(folder, 'train_raw.tsv'), 'hi ?\tho .\n');
+    const out = join(folder, 'train.tsv');
+    assert.equal(await prepareDummy(join(folder, 'train_raw.tsv'), out), 1);
+    assert.equal(await readFile(out, 'utf8'), '0.0 hi ?\t1.0 ho .\n');
+  });
+
+  it('have a status', async (context) => {
+    const folder = await temporaryFolder(context);
+    assert.deepEqual(await readStatus(folder), []);
+    const progress = { stage: 'reading', share: 0.25, began: 1000, written: 3000 } as const;
+    const path = join(folder, 'extract', '2018-01', 'progress.json');
+    await writeFileWhole(path, JSON.stringify(progress));
+    assert.deepEqual(await readStatus(folder), [{ month: '2018-01', state: 'started', progress }]);
+    assert.equal(remainingSeconds(progress), 6);
+  });
+});
+
+describe('downloadMonth', () => {
+  it('goes on where it stopped, tries the next mirror and checks the sum', async (context) => {
+    const folder = await temporaryFolder(context);
+    const ranges: string[] = [];
+    const server = createServer((request, response) => {
+      if (!(request.url ?? '').startsWith('/good/')) {
+        response.writeHead(404).end();
+        return;
+      }
+      const content = request.url?.includes('RC_') === true ? 'comments' : 'submissions';
+      const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      ranges.push(`${content} from ${start}`);
+      response.writeHead(start > 0 ? 206 : 200).end(content.slice(start));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => server.close());
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const host = `http://127.0.0.1:${address.port}`;
+    await writeFile(join(folder, 'RC_2018-01.zst.partial'), 'comm');
+    await downloadMonth(folder, '2018-01', { mirrors: [`${host}/bad`, `${host}/good/`] });
+    assert.equal(await readFile(join(folder, 'RC_2018-01.zst'), 'utf8'), 'comments');
+    assert.equal(await readFile(join(folder, 'RS_2018-01.zst'), 'utf8'), 'submissions');
+    assert.deepEqual(ranges, ['submissions from 0', 'comments from 4']);
+    // What is there is not fetched again.
+    await downloadMonth(folder, '2018-01', { mirrors: [] });
+    const checksums = parseChecksums(`${'0'.repeat(64)}  submissions/RS_2018-02.zst\n`);
+    await assert.rejects(
+      downloadMonth(folder, '2018-02', { mirrors: [`${host}/good`], checksums }),
+      /No mirror gave RS_2018-02\.zst .*another checksum.*put the file into/,
+    );
+    assert.equal(await exists(join(folder, 'RS_2018-02.zst')), false);
+  });
+});

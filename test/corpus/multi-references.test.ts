@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import {
+  formatMultiReference,
+  makeMultiReferences,
+  parseMultiReference,
+  readMultiReferences,
+} from '../../src/corpus/multi-references.js';
+import { temporaryFolder } from '../support/files.js';
+
+describe('makeMultiReferences', () => {
+  it("writes what create-multiref.py and the Makefile's sed write", async (context) => {
+    const folder = await temporaryFolder(context);
+    const [ids, data] = [join(folder, 'ids.txt'), join(folder, '2018-03.tsv.gz')];
+    const conversations = [
+      'k1,a,b\tsay “hi” EOS 5|6\thello 7|8 ',
+      'k2,a,b\tsay “hi” EOS 5|6\tanother',
+      'k3,a,b\tother\tone',
+    ];
+    await writeFile(data, gzipSync(`${conversations.join('\n')}\n`));
+    const lines = [
+      'multiref\t10,k1,a,b\t9,k2,a,b\t8,k3,a,b\t7,k4,a,b',
+      'multiref\t3,k9,a,b\t2,k1,a,b',
+      'multiref\t1,k3,a,b',
+    ];
+    await writeFile(ids, `${lines.join('\n')}\n`);
+    const files = {
+      scored: join(folder, 'test.scored_refs.txt'),
+      plain: join(folder, 'test.refs.txt'),
+      dstc7: join(folder, 'dstc7.txt'),
+    };
+    assert.deepEqual(await makeMultiReferences(ids, [data], files), {
+      contexts: 2,
+      references: 3,
+      missingContexts: 1,
+      missingReferences: 1,
+      mismatches: 1,
+    });
+    // Recorded from the original script and `sed 's/[0-9]\+|//g'`.
+    assert.equal(
+      await readFile(files.scored, 'utf8'),
+      'say "hi" EOS 5|6\t10|hello 7|8\t9|another\nother\t1|one\n',
+    );
+    assert.equal(
+      await readFile(files.plain, 'utf8'),
+      'say "hi" EOS 6\thello 8\tanother\nother\tone\n',
+    );
+    const read = [];
+    for await (const line of readMultiReferences(files.dstc7)) read.push(line);
+    assert.equal(read.length, 2);
+    assert.match(read[0]?.key ?? '', /^[0-9a-f]{56}$/);
+    assert.deepEqual(read[1]?.references, [{ score: '1', text: 'one' }]);
+  });
+
+  it('names the line that is not in its format', async (context) => {
+    const folder = await temporaryFolder(context);
+    const [ids, data] = [join(folder, 'ids.txt'), join(folder, 'data.tsv')];
+    const files = { scored: join(folder, 'a'), plain: join(folder, 'b') };
+    await writeFile(ids, 'multiref\tnone\n');
+    await writeFile(data, 'k\ta\tb\nbroken\n');
+    await assert.rejects(makeMultiReferences(ids, [data], files), /ids\.txt:1: expected/);
+    await writeFile(ids, 'multiref\t1,k2\n');
+    await assert.rejects(makeMultiReferences(ids, [data], files), /data\.tsv:2: expected/);
+    await writeFile(data, 'k\ta\tb\n');
+    await assert.rejects(makeMultiReferences(ids, [data], files), /none of the references/);
+  });
+
+  it('reads and writes every form of a line', () => {
+    const key = 'e85fab1206a026117ee3be073e10d4119174bc76fb6df00c21f426b5';
+    for (const line of ['a\tb\tc', 'a\t3|b\t-1|c|d', `${key}\ta\t0.5|b`]) {
+      assert.equal(formatMultiReference(parseMultiReference(line)), line);
+    }
+    assert.throws(() => parseMultiReference('a'));
+  });
+});
