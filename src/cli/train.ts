@@ -42,6 +42,7 @@ export function trainCommand(): CommandUnknownOpts {
     .option('--n-embd <width>', 'width of a fresh model', wholeNumber(1))
     .option('--n-head <count>', 'attention heads of a fresh model', wholeNumber(1))
     .option('--n-positions <tokens>', 'the longest sequence of a fresh model', wholeNumber(2))
+    .option('--initializer-range <deviation>', 'spread of fresh weights (0.02)', positive)
     .option('--dropout <ratio>', 'dropout of a fresh model; GPT-2 has 0.1', share)
     .option(
       '--vocab-size <tokens>',
@@ -64,6 +65,11 @@ export function trainCommand(): CommandUnknownOpts {
     )
     .option('--warmup-steps <steps>', 'rising part of noam and noamwd', wholeNumber(1), 16_000)
     .option('--warmup-proportion <share>', 'rising part of BERT and cosine', share, 0.1)
+    .option('--adam-beta1 <share>', 'how much of the mean gradient is kept', share, 0.9)
+    .option('--adam-beta2 <share>', 'how much of the mean squared gradient is kept', share, 0.999)
+    .option('--adam-epsilon <number>', 'added to the root of the mean square', positive, 1e-8)
+    .option('--weight-decay <rate>', 'of all but biases and layer norms', share, 0.01)
+    .option('--max-grad-norm <norm>', 'longer gradients are scaled down to it', positive, 1)
     .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), 10_000)
     .option('--no-token-id <truth>', 'leave out token-type ids (the numbers of turns)', truth, true)
     .option('--seed <number>', 'where random numbers start', wholeNumber(0), 42)
@@ -101,6 +107,13 @@ export function trainCommand(): CommandUnknownOpts {
           lrSchedule: flags.lrSchedule,
           warmupSteps: flags.warmupSteps,
           warmupProportion: flags.warmupProportion,
+          adam: {
+            beta1: flags.adamBeta1,
+            beta2: flags.adamBeta2,
+            epsilon: flags.adamEpsilon,
+            weightDecay: flags.weightDecay,
+            maxGradientNorm: flags.maxGradNorm,
+          },
           validStep: flags.validStep,
           // The flag is the original's `no_token_id`; the parser takes its `no` for a prefix.
           noTokenId: flags.tokenId,
@@ -135,6 +148,7 @@ interface ModelFlags {
   readonly nEmbd?: number;
   readonly nHead?: number;
   readonly nPositions?: number;
+  readonly initializerRange?: number;
   readonly dropout?: number;
   readonly vocabSize?: number;
   readonly seed: number;
@@ -149,6 +163,7 @@ async function startingPoint(flags: ModelFlags, dataIsFolder: boolean): Promise<
       n_embd: flags.nEmbd,
       n_head: flags.nHead,
       n_positions: flags.nPositions,
+      initializer_range: flags.initializerRange,
       embd_pdrop: dropout,
       attn_pdrop: dropout,
       resid_pdrop: dropout,

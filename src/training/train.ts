@@ -8,7 +8,7 @@ import { makeBatch } from './batch.js';
 import { epochBatches } from './loader.js';
 import { RunLog } from './log.js';
 import { LossModel } from './loss-model.js';
-import { Adam } from './optimizer.js';
+import { Adam, type AdamOptions } from './optimizer.js';
 import { LossSum, measurePerplexity, type Perplexity } from './perplexity.js';
 import { learningRateAt, type ScheduleName } from './schedule.js';
 
@@ -31,6 +31,8 @@ export interface TrainOptions {
   readonly warmupProportion?: number;
   /** Steps between validations, each of which also saves; none but at the end if not given. */
   readonly validStep?: number;
+  /** The optimizer's settings, where they differ from the original's. */
+  readonly adam?: AdamOptions;
   /** Whether token-type ids (the numbers of turns) are left out, as the original does. */
   readonly noTokenId?: boolean;
   readonly seed?: number;
@@ -107,7 +109,7 @@ export async function train(
   await using evaluator = await LossModel.forEvaluation(parameters, modelOptions);
   await using log = await RunLog.open(options.logDir ?? outputDir);
   const gradients = new Parameters(config);
-  const adam = new Adam(config);
+  const adam = new Adam(config, options.adam);
   const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
 
   let validation: ValidationReport | undefined;
