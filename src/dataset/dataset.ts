@@ -85,12 +85,22 @@ export class Dataset {
     this.#rows = rows;
   }
 
-  /** Opens a split of the dataset in `folder`. */
+  /**
+   * Opens a split of the dataset in `folder`.
+   *
+   * @throws UserError if it is unfinished or damaged.
+   */
   static async open(folder: string, split: Split = 'train'): Promise<Dataset> {
     const description = await readDescription(folder);
     const rows: ShardRow[] = [];
     for (const shard of description.splits[split].shards) {
       for (const row of await readShard(join(folder, shard))) rows.push(row);
+    }
+    const { examples } = description.splits[split];
+    if (rows.length !== examples) {
+      throw new UserError(
+        `${folder}: the ${split} split holds ${rows.length} examples, but ${DATASET_FILE} says ${examples}; build the dataset again.`,
+      );
     }
     return new Dataset(description, rows);
   }

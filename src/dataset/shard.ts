@@ -50,7 +50,8 @@ const rowSchema = z.object({
   conversation: z.number().int(),
   token_ids: z.array(z.number().int().nonnegative()),
   turn_lengths: z.array(z.number().int().nonnegative()),
-  turn_weights: z.array(z.number()),
+  // The original takes nan and inf for weights too.
+  turn_weights: z.array(z.custom<number>((weight) => typeof weight === 'number')),
 });
 
 /**

@@ -61,6 +61,7 @@ export class DialogModel {
     if (isAborted(signal)) return;
     const { port1: port, port2 } = new MessageChannel();
     const request: ModelRequest = { history: [...history], options, port: port2 };
+    let cancelled = false;
     let fail: (error: Error) => void = () => undefined;
     const pieces = new ReadableStream<string>({
       start: (controller) => {
@@ -68,6 +69,8 @@ export class DialogModel {
           controller.error(error);
         };
         port.on('message', (message: unknown) => {
+          // A piece may be under way when the reader goes; the stream would refuse it.
+          if (cancelled) return;
           const event = modelEvent(message);
           if (event.type === 'piece') controller.enqueue(event.text);
           else if (event.type === 'done') port.close();
@@ -79,6 +82,9 @@ export class DialogModel {
           closeQuietly(controller);
         });
         this.#worker.once('error', fail);
+      },
+      cancel: () => {
+        cancelled = true;
       },
     });
     const stop = () => {

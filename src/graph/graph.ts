@@ -1,5 +1,5 @@
 import type { Attributes } from './attributes.js';
-import { formatShape, sameShape, ShapeError } from './shapes.js';
+import { formatShape, ShapeError } from './shapes.js';
 import type { ElementType, Shape, TensorType } from './tensor.js';
 
 /**
@@ -195,11 +195,12 @@ export class Graph {
     shape: Shape,
     values: Float32Array | BigInt64Array | Uint8Array,
   ): Tensor {
-    const key = `${type}${formatShape(shape)}${values.join()}`;
-    const known = this.#constants.get(key);
-    if (known !== undefined && sameShape(known.shape, shape)) return known;
-    const tensor = this.#tensor(`constant_${this.#constants.size}`, type, shape);
     const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    // By its bytes, because −0 and 0 read alike as text.
+    const key = `${type}${formatShape(shape)}${data.join()}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const tensor = this.#tensor(`constant_${this.#constants.size}`, type, shape);
     this.initializers.push({ tensor, data });
     this.#constants.set(key, tensor);
     return tensor;

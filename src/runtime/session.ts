@@ -75,7 +75,11 @@ export class Session {
     fetches: Readonly<Record<string, HostTensor | null>>,
   ): Promise<HostTensors> {
     const results = await this.#session.run(feeds, fetches);
-    return results;
+    // ONNX Runtime fills the given tensors and returns copies of them.
+    const given = Object.entries(fetches).flatMap(([name, tensor]) =>
+      tensor === null ? [] : [[name, tensor] as const],
+    );
+    return { ...results, ...Object.fromEntries(given) };
   }
 
   /** Frees what the session holds outside of JavaScript's memory. */

@@ -1,9 +1,12 @@
 import { BytePairEncodingCore } from 'gpt-tokenizer/BytePairEncodingCore';
 import { gpt2Vocabulary, loadVocabulary, type Vocabulary } from './vocabulary.js';
 
-/** Where GPT-2 cuts a text before it merges bytes (openai/gpt-2, `encoder.py`). */
+/**
+ * Where GPT-2 cuts a text before it merges bytes (openai/gpt-2, `encoder.py`). White space is
+ * Unicode's there, with U+0085 and without U+FEFF; JavaScript's `\s` is not.
+ */
 export const WORD_PATTERN =
-  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /** GPT-2's byte-level byte-pair encoding with some vocabulary. */
 export class Tokenizer {

@@ -124,15 +124,24 @@ export async function loadVocabulary(folder: string): Promise<Vocabulary> {
   return vocabulary;
 }
 
-/** The encoder needs no merges beside the ids, as long as both are in the same order. */
-async function checkMerges(path: string, vocabulary: Vocabulary): Promise<void> {
+/**
+ * The encoder needs no merges beside the ids, as long as both are in the same order and each merge
+ * joins two earlier tokens.
+ */
+async function checkMerges(path: string, { tokens }: Vocabulary): Promise<void> {
   const text = await readText(path);
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#version'));
-  const merged = vocabulary.tokens.filter((bytes) => bytes.length > 1).map(bytesToText);
-  const index = merged.findIndex((token, place) => lines[place]?.replace(' ', '') !== token);
-  if (index >= 0 || lines.length !== merged.length) {
+  const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version: '));
+  const ids = new Map(tokens.map((bytes, id) => [bytesToText(bytes), id]));
+  const merged = [...ids].filter(([, id]) => (tokens[id]?.length ?? 0) > 1);
+  const wrong = merged.findIndex(([token, id], place) => {
+    const [left = '', right = '', ...others] = (lines[place] ?? '').split(' ');
+    const earlier = [left, right].every((part) => (ids.get(part) ?? id) < id);
+    return left + right !== token || !earlier || others.length > 0;
+  });
+  if (wrong >= 0 || lines.length !== merged.length) {
+    const place = wrong < 0 ? merged.length : wrong;
     throw new UserError(
-      `${path}: merge ${index + 1} is not in the order of vocab.json; the two files do not belong together.`,
+      `${path}: merge ${place + 1} is not the one that vocab.json needs there; the two files do not belong together.`,
     );
   }
 }

@@ -44,7 +44,7 @@ export function learningRateAt(name: ScheduleName, step: number, options: Schedu
     case 'cosine': {
       // Counted from 1, so that the first step already learns something.
       const progress = (step + 1) / steps;
-      if (progress < warmupProportion) return (learningRate * progress) / warmupProportion;
+      if (progress <= warmupProportion) return (learningRate * progress) / warmupProportion;
       const descent = (progress - warmupProportion) / (1 - warmupProportion);
       return learningRate * 0.5 * (1 + Math.cos(Math.PI * Math.min(descent, 1)));
     }

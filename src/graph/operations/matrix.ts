@@ -23,7 +23,10 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const { transposeA = false, transposeB = false, alpha = 1 } = options;
   requireFloat('MatMul', a);
   requireSameType('MatMul', a, b);
-  if (a.rank < 2 || !sameShape(a.shape.slice(0, -2), b.shape.slice(0, -2))) {
+  if (Math.min(a.rank, b.rank) < 2) {
+    throw new ShapeError('MatMul', [a, b], 'needs two dimensions or more');
+  }
+  if (!sameShape(a.shape.slice(0, -2), b.shape.slice(0, -2))) {
     throw new ShapeError('MatMul', [a, b], 'the dimensions before the last two differ');
   }
   const [rows, inner] = lastTwo(a, transposeA);

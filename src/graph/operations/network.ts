@@ -3,7 +3,7 @@ import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
 import type { Shape } from '../tensor.js';
 import { only, pair, requireFloat, requireIndices, requireRank } from './checks.js';
-import { logarithm, multiply, subtract } from './elementwise.js';
+import { multiply, subtract } from './elementwise.js';
 import { matmul } from './matrix.js';
 import { reduceMax, reduceSum } from './reduction.js';
 import { gather, squeeze } from './structure.js';
@@ -106,16 +106,22 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
   if (!sameShape(labels.shape, rows)) {
     throw new ShapeError('LinearCrossEntropy', [hidden, labels], 'needs one label a row');
   }
+  const { graph } = hidden;
   return only(
-    hidden.graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
+    graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
       const logits = matmul(hidden, weight, { transposeB: true });
       const probabilities = softmax(logits);
       const labelRows = gather(weight, labels);
       const labelLogits = reduceSum(multiply(hidden, labelRows), [-1], true);
       // max(probabilities) is exp(max(logits) − logsumexp), which gives logsumexp without a
-      // further pass of exponentials over the vocabulary.
-      const peak = logarithm(reduceMax(probabilities, [-1], true));
-      const logSumExp = subtract(reduceMax(logits, [-1], true), peak);
+      // further pass of exponentials over the vocabulary. ReduceLogSum over one element takes its
+      // logarithm as Log does, but without vector instructions that round differently from those
+      // for what is left at a list's end: a row's loss shall not depend on the rows beside it.
+      const peak = reduceMax(probabilities, [-1], true);
+      const logPeak = only(
+        graph.node('ReduceLogSum', [peak, graph.integers([-1])], [peak], { keepdims: int(true) }),
+      );
+      const logSumExp = subtract(reduceMax(logits, [-1], true), logPeak);
       const losses = squeeze(subtract(logSumExp, labelLogits), -1);
       return { outputs: [losses], saved: [probabilities, labelRows] };
     }),

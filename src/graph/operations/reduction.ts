@@ -34,6 +34,8 @@ function reduce(name: string, x: Tensor, axes: readonly number[], keep: boolean)
     graph.operation(name, [x], { axes: [...reduced] }, () => ({
       outputs: graph.node(name, [x, graph.integers([...reduced])], [{ type: x.type, shape }], {
         keepdims: int(keep),
+        // An empty list of axes means none, not all.
+        noop_with_empty_axes: int(true),
       }),
     })),
   );

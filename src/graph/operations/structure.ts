@@ -74,6 +74,9 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   const { graph } = x;
   const position = axis < 0 ? axis + x.rank + 1 : axis;
+  if (!Number.isInteger(axis) || position < 0 || position > x.rank) {
+    throw new ShapeError('Unsqueeze', [x], `there is no axis ${axis}`);
+  }
   const shape = x.shape.toSpliced(position, 0, 1);
   return only(
     graph.operation('Reshape', [x], {}, () => ({
@@ -149,6 +152,7 @@ export function concatenate(tensors: readonly Tensor[], axis: number): Tensor {
  */
 export function gather(x: Tensor, indices: Tensor): Tensor {
   requireIndices('Gather', x, indices);
+  if (x.rank === 0) throw new ShapeError('Gather', [x, indices], 'a scalar has no rows');
   const { graph } = x;
   const output = { type: x.type, shape: [...indices.shape, ...x.shape.slice(1)] };
   return only(

@@ -53,22 +53,23 @@ export function sumOfSquares(count: i32): f64 {
 /**
  * One step of Adam on the first `count` numbers (rounded up to a multiple of 4):
  * m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², w ← w − rate (m / (√v + ε) + decay w),
- * with g the gradient times `scale`.
+ * with g the gradient times `scale`. The betas come in double precision, because 1 − 0.999 would
+ * lose five of its digits in single.
  */
 export function adam(
   count: i32,
   rate: f32,
-  beta1: f32,
-  beta2: f32,
+  beta1: f64,
+  beta2: f64,
   epsilon: f32,
   decay: f32,
   scale: f32,
 ): void {
   const rates = f32x4.splat(rate);
-  const keep1 = f32x4.splat(beta1);
-  const take1 = f32x4.splat(1 - beta1);
-  const keep2 = f32x4.splat(beta2);
-  const take2 = f32x4.splat(1 - beta2);
+  const keep1 = f32x4.splat(<f32>beta1);
+  const take1 = f32x4.splat(<f32>(1 - beta1));
+  const keep2 = f32x4.splat(<f32>beta2);
+  const take2 = f32x4.splat(<f32>(1 - beta2));
   const epsilons = f32x4.splat(epsilon);
   const decays = f32x4.splat(decay);
   const scales = f32x4.splat(scale);
