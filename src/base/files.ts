@@ -63,7 +63,12 @@ export async function writeFolderWhole(
       if (await exists(path)) {
         const previous = partialName(path);
         await rename(path, previous);
-        await rename(partial, path);
+        try {
+          await rename(partial, path);
+        } catch (error) {
+          await rename(previous, path);
+          throw error;
+        }
         await rm(previous, { recursive: true });
       } else {
         await rename(partial, path);
