@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { endAtInterrupt } from './interrupt.js';
 import { runCommandLine } from './program.js';
 
+endAtInterrupt();
 process.exitCode = await runCommandLine(process.argv.slice(2));

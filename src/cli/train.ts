@@ -11,7 +11,7 @@ import {
 } from '../checkpoint/index.js';
 import { buildDataset, Dataset, trainTokenizer } from '../dataset/index.js';
 import { type Gpt2Options, PUBLISHED_SIZES } from '../model/index.js';
-import { DEVICES } from '../runtime/index.js';
+import { DEVICES, requireDevice } from '../runtime/index.js';
 import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { SCHEDULES, train } from '../training/index.js';
 import { defined, number, truth, wholeNumber } from './arguments.js';
@@ -78,6 +78,7 @@ export function trainCommand(): CommandUnknownOpts {
     )
     .action(async (flags) => {
       const { data, out } = flags;
+      await requireDevice(flags.device);
       const folder = await isFolder(data);
       const checkpoint = await startingPoint(flags, folder);
       const dataset = folder ? data : join(out, 'dataset');
