@@ -34,7 +34,10 @@ const resultSchema = z.object({
   logits: z.array(z.number()),
 });
 
-async function computeOn(device: string, env: RunOptions['env'] = {}) {
+async function computeOn(
+  device: string,
+  env: RunOptions['env'] = {},
+): Promise<z.infer<typeof resultSchema>> {
   const file = join(repository, 'dist/test/support/compute-on.js');
   const options = { env, timeout: 300 };
   const { code, stdout, stderr } = await start(process.execPath, [file, device], options).ended;
