@@ -17,7 +17,7 @@ describe('dialogpt --help', () => {
       assert.equal(code, 0);
       assert.equal(stderr, '');
       assert.match(stdout, new RegExp(`^Usage: dialogpt ${words.join(' ')}`));
-      if (isLeaf) assert.match(stdout, new RegExp(`Examples?:\n.*dialogpt ${words.join(' ')} `));
+      if (isLeaf) assert.match(stdout, new RegExp(`Examples?:\n.*dialogpt ${words.join(' ')}\\b`));
     });
   }
 
