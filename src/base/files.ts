@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, rmSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { explainFileError, UserError, withFileErrors } from './errors.js';
@@ -21,6 +21,35 @@ function partialName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
 }
 
+/** What is being written and not in its place yet. */
+const partials = new Set<string>();
+
+process.on('exit', () => {
+  for (const partial of partials) {
+    try {
+      rmSync(partial, { recursive: true, force: true });
+    } catch {
+      // Its place cannot be reached, so nothing was written there.
+    }
+  }
+});
+
+/**
+ * Calls `write` with a name beside `path` to write to and put in its place. What it leaves there is
+ * removed, also when the program ends meanwhile.
+ */
+async function withPartial(path: string, write: (partial: string) => Promise<void>): Promise<void> {
+  const partial = partialName(path);
+  partials.add(partial);
+  try {
+    await withFileErrors(path, () => write(partial));
+  } finally {
+    // Where its place cannot be reached, nothing was written, and the reason is thrown already.
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    partials.delete(partial);
+  }
+}
+
 /**
  * Writes a file whole or not at all: beside its place, flushed to the disk, then renamed. When
  * `fill` fails, the partial file is removed and what stood at `path` before is untouched.
@@ -29,21 +58,17 @@ export async function writeFileWhole(
   path: string,
   fill: string | Uint8Array | ((file: FileHandle) => Promise<void>),
 ): Promise<void> {
-  const partial = partialName(path);
-  await withFileErrors(path, async () => {
+  await withPartial(path, async (partial) => {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(partial, 'wx');
     try {
       if (typeof fill === 'function') await fill(file);
       else await writeAll(file, typeof fill === 'string' ? Buffer.from(fill) : fill);
       await file.sync();
+    } finally {
       await file.close();
-      await rename(partial, path);
-    } catch (error) {
-      await file.close().catch(() => undefined);
-      await rm(partial, { force: true });
-      throw error;
     }
+    await rename(partial, path);
   });
 }
 
@@ -55,28 +80,19 @@ export async function writeFolderWhole(
   path: string,
   fill: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const partial = partialName(path);
-  await withFileErrors(path, async () => {
+  await withPartial(path, async (partial) => {
     await mkdir(partial, { recursive: true });
+    await fill(partial);
+    if (!(await exists(path))) return rename(partial, path);
+    const previous = partialName(path);
+    await rename(path, previous);
     try {
-      await fill(partial);
-      if (await exists(path)) {
-        const previous = partialName(path);
-        await rename(path, previous);
-        try {
-          await rename(partial, path);
-        } catch (error) {
-          await rename(previous, path);
-          throw error;
-        }
-        await rm(previous, { recursive: true });
-      } else {
-        await rename(partial, path);
-      }
+      await rename(partial, path);
     } catch (error) {
-      await rm(partial, { recursive: true, force: true });
+      await rename(previous, path);
       throw error;
     }
+    await rm(previous, { recursive: true });
   });
 }
 

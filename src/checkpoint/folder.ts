@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError, withFileErrors } from '../base/errors.js';
 import { exists, writeFileWhole } from '../base/files.js';
@@ -107,7 +107,12 @@ async function withTokenizer<T extends { readonly parameters: Parameters }>(
   return { ...weights, tokenizer };
 }
 
-/** The tokenizer that lies beside a model; GPT-2's own where there is none. */
+/**
+ * The tokenizer that lies beside a model; GPT-2's own where there is none.
+ *
+ * @throws UserError if there is no such folder, or the tokenizer is damaged.
+ */
 export async function loadCheckpointTokenizer(folder: string): Promise<Tokenizer> {
+  await withFileErrors(folder, () => readdir(folder));
   return (await exists(join(folder, 'vocab.json'))) ? loadTokenizer(folder) : gpt2Tokenizer();
 }

@@ -1,4 +1,8 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { UserError } from '../base/errors.js';
+
+/** Says that flags, each right by itself, do not go together. */
+export class UsageError extends UserError {}
 
 /** Reads a flag's value as a whole number of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {

@@ -10,7 +10,7 @@ import {
   trainTokenizer,
 } from '../dataset/index.js';
 import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
-import { defined, number, wholeNumber } from './arguments.js';
+import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
 import { showProgress } from './progress.js';
 
@@ -82,7 +82,7 @@ async function chooseTokenizer(
     return model === undefined ? gpt2Tokenizer() : loadCheckpointTokenizer(await findModel(model));
   }
   if (model !== undefined) {
-    throw new UserError(
+    throw new UsageError(
       '--tokenizer takes a vocabulary and --vocab-size learns one; give one of them.',
     );
   }

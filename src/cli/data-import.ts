@@ -1,5 +1,9 @@
-import { Argument, Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { UserError } from '../base/errors.js';
+import {
+  Argument,
+  Command,
+  type CommandUnknownOpts,
+  InvalidArgumentError,
+} from '@commander-js/extra-typings';
 import { importConversations } from '../corpus/import.js';
 import { importers } from '../corpus/importers/importers.js';
 
@@ -49,5 +53,5 @@ export function dataImportCommand(): CommandUnknownOpts {
 function parseHours(text: string): number {
   const hours = Number(text);
   if (hours > 0) return hours;
-  throw new UserError(`--gap-hours ${text}: give a number of hours above 0.`);
+  throw new InvalidArgumentError('Give a number of hours above 0.');
 }

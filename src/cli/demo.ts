@@ -2,6 +2,7 @@ import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import pc from 'picocolors';
+import { withFileErrors } from '../base/errors.js';
 import { type Checkpoint, freshCheckpoint } from '../checkpoint/index.js';
 import { buildDataset, Dataset, trainTokenizer } from '../dataset/index.js';
 import { type DialogModel, loadModel } from '../decoding/index.js';
@@ -54,7 +55,7 @@ export function demoCommand(): CommandUnknownOpts {
     .action(async ({ corpus = STARTER_CORPUS, out, steps, seed }) => {
       const dataset = join(out, 'dataset');
       const model = join(out, 'model');
-      await rm(dataset, { recursive: true, force: true });
+      await withFileErrors(dataset, () => rm(dataset, { recursive: true, force: true }));
 
       heading('1. Prepare: conversations → examples');
       const tokenizer = await trainTokenizer(corpus, VOCABULARY);

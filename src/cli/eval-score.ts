@@ -56,6 +56,10 @@ export function evalScoreCommand(): CommandUnknownOpts {
     )
     .option('--json', 'the same as --format json')
     .option('--report <files...>', `write reports too: ${Object.values(REPORT_FORMATS).join(', ')}`)
+    .addHelpText(
+      'after',
+      '\nExample:\n  dialogpt eval score ours.txt theirs.txt --refs references.txt',
+    )
     .action(async (paths, options) => {
       const reports = (options.report ?? []).map((path) => ({ path, format: formatOf(path) }));
       const isKeyed = options.keys !== undefined || options.lineKeys !== undefined;

@@ -1,6 +1,6 @@
-import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
+import { Option } from '@commander-js/extra-typings';
 import type { GenerationOptions } from '../decoding/index.js';
-import { defined, number, wholeNumber } from './arguments.js';
+import { defined, number, UsageError, wholeNumber } from './arguments.js';
 
 /** The flags of decoding, named as in Hugging Face's `generate`, for every command that decodes. */
 export const generationFlags = {
@@ -42,7 +42,7 @@ export interface GenerationFlags {
 export function toGenerationOptions({ greedy, ...flags }: GenerationFlags): GenerationOptions {
   const sampling = [flags.temperature, flags.topK, flags.topP, flags.seed];
   if (greedy === true && sampling.some((value) => value !== undefined)) {
-    throw new InvalidArgumentError(
+    throw new UsageError(
       '--greedy draws nothing; leave out --temperature, --top-k, --top-p and --seed.',
     );
   }

@@ -33,3 +33,17 @@ export class Interrupt {
     process.off('SIGTERM', this.#listener);
   }
 }
+
+/**
+ * Ends the program at Ctrl-C (or SIGTERM) while nothing under way has an {@link Interrupt} of its
+ * own. What has been half written goes as the program ends.
+ */
+export function endAtInterrupt(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (process.listenerCount(signal) > 1) return;
+      process.stderr.write('\ndialogpt: interrupted; what was half written has been removed.\n');
+      process.exit(INTERRUPTED);
+    });
+  }
+}

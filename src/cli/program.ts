@@ -1,8 +1,10 @@
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createRequire } from 'node:module';
+import { inspect } from 'node:util';
 import pc from 'picocolors';
 import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
+import { UsageError } from './arguments.js';
 import { chatCommand } from './chat.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
@@ -56,6 +58,10 @@ function passSettingsDown(parent: CommandUnknownOpts): void {
   }
 }
 
+const DONE = 0;
+const FAILED = 1;
+const MISUNDERSTOOD = 2;
+
 /**
  * Runs one command line and returns the exit code: 0 done, 1 failed, 2 not understood, 130 ended by
  * Ctrl-C.
@@ -63,18 +69,26 @@ function passSettingsDown(parent: CommandUnknownOpts): void {
 export async function runCommandLine(argumentsGiven: readonly string[]): Promise<number> {
   try {
     await createProgram().parseAsync(argumentsGiven, { from: 'user' });
-    return 0;
+    return DONE;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (codeOf(error) === 'EPIPE') return 0;
-    const verbose = argumentsGiven.includes('--verbose');
-    process.stderr.write(`${pc.red(`dialogpt: ${describe(error, verbose)}`)}\n`);
-    return error instanceof InterruptedError ? INTERRUPTED : 1;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : MISUNDERSTOOD;
+    return report(error, argumentsGiven.includes('--verbose'));
   }
 }
 
+/**
+ * Prints an error on standard error and returns the exit code that it stands for. A reader that
+ * has closed its pipe, as `head` does, is none.
+ */
+export function report(error: unknown, verbose = false): number {
+  if (codeOf(error) === 'EPIPE') return DONE;
+  process.stderr.write(`${pc.red(`dialogpt: ${describe(error, verbose)}`)}\n`);
+  if (error instanceof InterruptedError) return INTERRUPTED;
+  return error instanceof UsageError ? MISUNDERSTOOD : FAILED;
+}
+
 function describe(error: unknown, verbose: boolean): string {
-  if (verbose && error instanceof Error) return error.stack ?? error.message;
-  if (error instanceof UserError) return error.message;
+  if (verbose) return inspect(error);
+  if (error instanceof UserError) return error.message.trim().replace(/\s*\n\s*/g, ' ');
   return `${messageOf(error)} (this is unexpected: run again with --verbose and report it)`;
 }

@@ -11,10 +11,10 @@ import {
 } from '../checkpoint/index.js';
 import { buildDataset, Dataset, trainTokenizer } from '../dataset/index.js';
 import { type Gpt2Options, PUBLISHED_SIZES } from '../model/index.js';
-import { DEVICES } from '../runtime/index.js';
+import { DEVICES, requireDevice } from '../runtime/index.js';
 import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { SCHEDULES, train } from '../training/index.js';
-import { defined, number, truth, wholeNumber } from './arguments.js';
+import { defined, number, truth, UsageError, wholeNumber } from './arguments.js';
 import { describeDataset } from './data-build.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
@@ -84,6 +84,7 @@ export function trainCommand(): CommandUnknownOpts {
     )
     .action(async (flags) => {
       const { data, out } = flags;
+      await requireDevice(flags.device);
       const folder = await isFolder(data);
       const checkpoint = await startingPoint(flags, folder);
       const dataset = folder ? data : join(out, 'dataset');
@@ -172,19 +173,19 @@ async function startingPoint(flags: ModelFlags, dataIsFolder: boolean): Promise<
   const fresh = Object.keys(shape).length > 0;
   if (model !== undefined) {
     if (fresh || vocabSize !== undefined) {
-      throw new UserError(
+      throw new UsageError(
         '--model starts from a trained model; leave out the flags of a fresh one.',
       );
     }
     return loadCheckpoint(await findModel(model));
   }
   if (!fresh) {
-    throw new UserError(
+    throw new UsageError(
       'Say what to train: --model FOLDER, --size small, or --n-layer, --n-embd and --n-head.',
     );
   }
   if (vocabSize !== undefined && dataIsFolder) {
-    throw new UserError(
+    throw new UsageError(
       '--vocab-size learns a vocabulary from a TSV, but --data is a dataset, whose tokens are fixed.',
     );
   }

@@ -69,10 +69,15 @@ export async function readDescription(folder: string): Promise<DatasetDescriptio
   const parsed = datasetSchema.safeParse(await readJson(path));
   if (!parsed.success) {
     throw new UserError(
-      `${path}: this does not describe a dataset (${z.prettifyError(parsed.error).replaceAll('\n', ' ')}); build it again.`,
+      `${path}: this does not describe a dataset (${describeIssue(parsed.error)}); build it again.`,
     );
   }
   return parsed.data;
+}
+
+/** The first thing that is wrong, and where. */
+function describeIssue({ issues: [issue] }: z.ZodError): string {
+  return `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`;
 }
 
 /** The examples of one split of a dataset, in memory. */

@@ -1,6 +1,5 @@
 import { gather, Graph, matmul, reshape } from '../graph/index.js';
 import {
-  cacheLayoutInputs,
   cachedAttention,
   forward,
   type Gpt2Config,
@@ -16,15 +15,15 @@ export const LOGITS = 'logits';
  * after the last of each row. The same graph reads a prompt and takes single steps.
  *
  * Inputs besides the parameters: `ids` and `positions` (`int64 [batch, time]`), `last` (`int64
- * [batch]`: the place of each row's last new token in the batch, row by row), the cache and its
- * lengths (see {@link cachedAttention}).
+ * [batch]`: the place of each row's last new token in the batch, row by row) and those of
+ * {@link cachedAttention}.
  */
 export function decodeGraph(config: Gpt2Config, fused = true): Graph {
   const graph = new Graph({ fused });
   const parameter = parameterInputs(graph, config);
   const ids = graph.input('ids', 'int64', ['batch', 'time']);
   const positions = graph.input('positions', 'int64', ['batch', 'time']);
-  const attention = cachedAttention(graph, config, cacheLayoutInputs(graph));
+  const attention = cachedAttention(graph, config, positions);
   const hidden = forward(config, parameter, { ids, positions }, attention);
   const last = gather(
     reshape(hidden, ['batch·time', config.n_embd]),

@@ -1,6 +1,4 @@
 export {
-  type CacheLayout,
-  cacheLayoutInputs,
   cachedAttention,
   cacheName,
   raggedAttention,

@@ -1,10 +1,3 @@
-export {
-  type Device,
-  DEVICES,
-  hasFusedOperators,
-  HostTensor,
-  type HostTensors,
-  Session,
-  type SessionOptions,
-} from './session.js';
+export { type Device, DEVICES, hasFusedOperators, requireDevice } from './devices.js';
+export { HostTensor, type HostTensors, Session, type SessionOptions } from './session.js';
 export { float32, floatsOf, int32, int64 } from './tensors.js';

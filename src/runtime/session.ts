@@ -1,17 +1,6 @@
 import { InferenceSession, Tensor as HostTensor } from 'onnxruntime-node';
-import { messageOf, UserError } from '../base/errors.js';
 import { type Graph, serialize } from '../graph/index.js';
-
-/** Where graphs run: the CPU, any GPU through WebGPU, or NVIDIA's through CUDA. */
-export const DEVICES = ['cpu', 'webgpu', 'cuda'] as const;
-
-/** One of {@link DEVICES}. */
-export type Device = (typeof DEVICES)[number];
-
-/** Whether a device has ONNX Runtime's own fused operators, or needs a graph of standard ones. */
-export function hasFusedOperators(device: Device): boolean {
-  return device !== 'webgpu';
-}
+import { type Device, requireDevice } from './devices.js';
 
 /** How a {@link Session} runs. */
 export interface SessionOptions {
@@ -36,31 +25,24 @@ export class Session {
   /**
    * Compiles a graph for a device.
    *
-   * @throws UserError if the device is not there or cannot run the graph.
+   * @throws UserError if the device cannot be had.
    */
   static async create(
     graph: Graph,
     { device = 'cpu', threads }: SessionOptions = {},
   ): Promise<Session> {
-    try {
-      const session = await InferenceSession.create(serialize(graph), {
-        executionProviders: [device],
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 3,
-        extra: { session: { intra_op: { allow_spinning: process.env.SPIN ?? '0' } } },
-        // The pattern planner reserves about 1 GB that GPT-2 small does not need.
-        enableMemPattern: false,
-        ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-      });
-      return new Session(session);
-    } catch (error) {
-      if (device === 'cpu') throw error;
-      throw new UserError(
-        `--device ${device}: this machine cannot run the model there (${messageOf(error)}); use --device cpu.`,
-        { cause: error },
-      );
-    }
+    await requireDevice(device);
+    const session = await InferenceSession.create(serialize(graph), {
+      executionProviders: [device],
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+      extra: { session: { intra_op: { allow_spinning: process.env.SPIN ?? '0' } } },
+      // The pattern planner reserves about 1 GB that GPT-2 small does not need.
+      enableMemPattern: false,
+      ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    });
+    return new Session(session);
   }
 
   /**

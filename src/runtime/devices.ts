@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { UserError } from '../base/errors.js';
+
+/** Where graphs run: the CPU, any GPU through WebGPU, or NVIDIA's through CUDA. */
+export const DEVICES = ['cpu', 'webgpu', 'cuda'] as const;
+
+/** One of {@link DEVICES}. */
+export type Device = (typeof DEVICES)[number];
+
+/** Whether a device has ONNX Runtime's own fused operators, or needs a graph of standard ones. */
+export function hasFusedOperators(device: Device): boolean {
+  return device !== 'webgpu';
+}
+
+/** What to do where a device cannot be had. */
+const ADVICE: Readonly<Record<Exclude<Device, 'cpu'>, string>> = {
+  webgpu:
+    "no GPU was found that WebGPU can use; install its Vulkan driver (without a GPU, Debian's chromium-common and libvulkan1, and set VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json), or use --device cpu.",
+  cuda: "ONNX Runtime's CUDA libraries cannot be loaded; install CUDA 12 with cuDNN 9, run `ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false`, or use --device cpu.",
+};
+
+const PROBE = fileURLToPath(new URL('./device-probe.js', import.meta.url));
+
+const probes = new Map<Device, Promise<void>>();
+
+/**
+ * Makes sure that graphs can run on a device. It is tried in a process of its own: where a driver
+ * is missing or broken, the native libraries write to standard error, and some drivers crash.
+ *
+ * @throws UserError that says what to do if the device cannot be had.
+ */
+export async function requireDevice(device: Device): Promise<void> {
+  if (device === 'cpu') return;
+  const probe = probes.get(device) ?? probeDevice(device);
+  probes.set(device, probe);
+  await probe;
+}
+
+async function probeDevice(device: Exclude<Device, 'cpu'>): Promise<void> {
+  try {
+    await promisify(execFile)(process.execPath, [PROBE, device]);
+  } catch (error) {
+    throw new UserError(`--device ${device}: ${ADVICE[device]}`, { cause: error });
+  }
+}

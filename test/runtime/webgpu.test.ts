@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { z } from 'zod';
+import { at } from '../../src/base/arrays.js';
+import { type RunOptions, start } from '../support/command.js';
+import { repository } from '../support/files.js';
+
+/** Where SwiftShader, a GPU in software, is found: in Chromium and Chrome. */
+const SOFTWARE_DRIVERS = ['chromium', 'chromium-browser', 'google-chrome']
+  .flatMap((name) => [`/usr/lib/${name}`, `/usr/lib64/${name}`, `/opt/google/chrome`])
+  .map((folder) => join(folder, 'vk_swiftshader_icd.json'));
+
+const NO_DRIVER = { VK_ICD_FILENAMES: '/nowhere.json', VK_DRIVER_FILES: '/nowhere.json' };
+
+async function probe(device: string, env: RunOptions['env']): Promise<boolean> {
+  const file = join(repository, 'dist/src/runtime/device-probe.js');
+  return (await start(process.execPath, [file, device], { env: env ?? {} }).ended).code === 0;
+}
+
+/** The environment in which there is a WebGPU device; undefined if there is none. */
+async function findDevice(): Promise<RunOptions['env'] | undefined> {
+  if (await probe('webgpu', {})) return {};
+  const driver = SOFTWARE_DRIVERS.find((file) => existsSync(file));
+  const env = driver === undefined ? undefined : { VK_ICD_FILENAMES: driver };
+  return env !== undefined && (await probe('webgpu', env)) ? env : undefined;
+}
+
+const resultSchema = z.object({
+  losses: z.array(z.number()),
+  gradients: z.array(z.number()),
+  replies: z.array(z.array(z.number())),
+  logits: z.array(z.number()),
+});
+
+async function computeOn(
+  device: string,
+  env: RunOptions['env'] = {},
+): Promise<z.infer<typeof resultSchema>> {
+  const file = join(repository, 'dist/test/support/compute-on.js');
+  const options = { env, timeout: 300 };
+  const { code, stdout, stderr } = await start(process.execPath, [file, device], options).ended;
+  assert.equal(code, 0, stderr);
+  return resultSchema.parse(JSON.parse(stdout));
+}
+
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+function assertClose(actual: readonly number[], expected: readonly number[]): void {
+  assert.equal(actual.length, expected.length);
+  const difference = largest(actual.map((value, index) => value - at(expected, index)));
+  assert.ok(difference <= 1e-5 * largest(expected), `the largest difference is ${difference}`);
+}
+
+const device = await findDevice();
+
+describe('WebGPU', { skip: device === undefined && 'needs a GPU, or SwiftShader' }, () => {
+  it('computes the losses, gradients and replies that the CPU computes', async () => {
+    const [webgpu, cpu] = [await computeOn('webgpu', device), await computeOn('cpu')];
+    assertClose(webgpu.losses, cpu.losses);
+    assertClose(webgpu.gradients, cpu.gradients);
+    assertClose(webgpu.logits, cpu.logits);
+    assert.deepEqual(webgpu.replies, cpu.replies);
+  });
+});
+
+describe('a device that cannot be had', () => {
+  it('is told apart from one that can', async () => {
+    assert.equal(await probe('webgpu', NO_DRIVER), process.platform !== 'linux');
+  });
+});
