@@ -5,21 +5,39 @@ import { createProgram } from '../../src/cli/program.js';
 import { runCommand } from '../support/command.js';
 
 /** A command and all below it, each with the words that call it. */
-function walk(command: CommandUnknownOpts, words: readonly string[]): [string[], boolean][] {
+function walk(
+  command: CommandUnknownOpts,
+  words: readonly string[],
+): readonly { readonly command: CommandUnknownOpts; readonly words: string }[] {
   const below = command.commands.flatMap((child) => walk(child, [...words, child.name()]));
-  return [[[...words], command.commands.length === 0], ...below];
+  return [{ command, words: words.join(' ') }, ...below];
+}
+
+/** What `--help` of a command prints. */
+function helpOf(command: CommandUnknownOpts): string {
+  let help = '';
+  command.configureOutput({ writeOut: (text) => void (help += text) });
+  command.outputHelp();
+  return help;
 }
 
 describe('dialogpt --help', () => {
-  for (const [words, isLeaf] of walk(createProgram(), [])) {
-    it(`explains ${['dialogpt', ...words].join(' ')}`, async () => {
-      const { code, stdout, stderr } = await runCommand([...words, '--help']);
-      assert.equal(code, 0);
-      assert.equal(stderr, '');
-      assert.match(stdout, new RegExp(`^Usage: dialogpt ${words.join(' ')}`));
-      if (isLeaf) assert.match(stdout, new RegExp(`Examples?:\n.*dialogpt ${words.join(' ')}\\b`));
+  for (const { command, words } of walk(createProgram(), ['dialogpt'])) {
+    it(`explains ${words}`, () => {
+      const help = helpOf(command);
+      assert.ok(help.startsWith(`Usage: ${words}`), help);
+      if (command.commands.length === 0) {
+        assert.match(help, new RegExp(`Examples?:\\n.*${words}\\b`));
+      }
     });
   }
+
+  it('goes to standard output', async () => {
+    const { code, stdout, stderr } = await runCommand(['data', 'build', '--help']);
+    assert.equal(code, 0);
+    assert.equal(stderr, '');
+    assert.match(stdout, /^Usage: dialogpt data build/);
+  });
 
   it('prints the version', async () => {
     const { code, stdout } = await runCommand(['--version']);
