@@ -17,6 +17,7 @@ import {
 import { meteorWords, Normalizer } from '../../src/evaluation/meteor/normalize.js';
 import { readParaphrases } from '../../src/evaluation/meteor/paraphrases.js';
 import { stemEnglish } from '../../src/evaluation/meteor/stemmer.js';
+import { Pieces } from '../../src/evaluation/words.js';
 import { golden, sharedData, temporaryFolder } from '../support/files.js';
 import { goldenCorpus, goldenScores } from './golden.js';
 
@@ -139,7 +140,7 @@ describe('meteorWords', () => {
       ['Dr', 'always'],
       ['No', 'before number'],
     ] as const);
-    const normalizer = new Normalizer(prefixes);
+    const normalizer = new Normalizer(prefixes, new Pieces(), (word) => word);
     const chunk = fc.constantFrom(
       ..."a A Dr No 1 . .. , ' ` - ’ n't ! \" ( é DOTMULTI U.S".split(' '),
       ...[' ', ' ', '\t', '\v', '\u00A0'],

@@ -1,5 +1,6 @@
 import { at } from '../../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from '../metric.js';
+import { Pieces } from '../words.js';
 import { align } from './align.js';
 import { Lexicon, type MeteorWord } from './lexicon.js';
 import { type Match, Matcher, STAGES } from './matches.js';
@@ -41,8 +42,8 @@ export function meteorStages(resources: MeteorResources): string {
  * follows from the summed counts. Its texts are remembered, so that several systems that share
  * references take little more time than one.
  */
-export function meteorMetric(resources: MeteorResources): Metric {
-  const lexicon = new Lexicon(resources);
+export function meteorMetric(resources: MeteorResources, pieces = new Pieces()): Metric {
+  const lexicon = new Lexicon(resources, pieces);
   return {
     name: 'METEOR',
     labels: ['METEOR'],
