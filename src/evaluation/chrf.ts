@@ -21,14 +21,18 @@ export function chrfMetric(pieces = new Pieces()): Metric {
     labels: ['chrF'],
     statistics({ hypotheses, references }) {
       const ngrams = new CharacterNgrams();
+      let counts = new Float64Array(3 * LONGEST);
       return hypotheses.map((hypothesis, index) => {
         ngrams.begin(characters.of(hypothesis));
-        let best: Float64Array = new Float64Array(3 * LONGEST);
+        let best = new Float64Array(3 * LONGEST);
         let bestScore = -1;
         for (const reference of new Set(at(references, index))) {
-          const row = ngrams.compare(characters.of(reference));
-          const score = scoreOf(row);
-          if (score > bestScore) [best, bestScore] = [row, score];
+          ngrams.compare(characters.of(reference), counts);
+          const score = scoreOf(counts);
+          if (score > bestScore) {
+            [best, counts] = [counts, best];
+            bestScore = score;
+          }
         }
         return best;
       });
@@ -44,7 +48,7 @@ export function chrf(corpus: Corpus): number {
 
 /** The code points of a text, white space left out. */
 function charactersOf(text: string): string[] {
-  return splitWords(text).flatMap((word) => [...word]);
+  return splitWords(text).flatMap((word) => Array.from(word));
 }
 
 /**
@@ -115,14 +119,14 @@ class CharacterNgrams {
     return node;
   }
 
-  /** For each order: n-grams of the hypothesis, of the reference, and of both. */
-  compare(reference: readonly number[]): Float64Array {
-    const row = new Float64Array(3 * LONGEST);
+  /** Sets `counts`, for each order: n-grams of the hypothesis, of the reference, and of both. */
+  compare(reference: readonly number[], counts: Float64Array): void {
+    counts.fill(0);
     for (let order = 0; order < LONGEST; order++) {
       const inReference = Math.max(0, reference.length - order);
       // sacreBLEU does not count the hypothesis where the reference is too short for the order.
-      row[3 * order] = inReference > 0 ? Math.max(0, this.#length - order) : 0;
-      row[3 * order + 1] = inReference;
+      counts[3 * order] = inReference > 0 ? Math.max(0, this.#length - order) : 0;
+      counts[3 * order + 1] = inReference;
     }
     const matched = this.#matched;
     matched.fill(0, 0, this.#nodes);
@@ -136,10 +140,9 @@ class CharacterNgrams {
         if (times === this.#count[node]) continue;
         matched[node] = times + 1;
         const place = 3 * (index - start) + 2;
-        row[place] = (row[place] ?? 0) + 1;
+        counts[place] = (counts[place] ?? 0) + 1;
       }
     }
-    return row;
   }
 }
 

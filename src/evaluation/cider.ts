@@ -55,8 +55,11 @@ function ciderScores({ hypotheses, references }: Corpus, words: WordNumbers): nu
  */
 function withoutUnique(ngrams: Ngrams): Ngrams {
   const counts = countNgrams(ngrams);
-  const { numbers, size } = ngrams;
-  return { numbers: numbers.map((ngram) => (counts[ngram] === 1 ? 0 : ngram)), size };
+  const numbers = ngrams.numbers.slice();
+  for (let place = 0; place < numbers.length; place++) {
+    if (counts[numbers[place] ?? 0] === 1) numbers[place] = 0;
+  }
+  return { numbers, size: ngrams.size };
 }
 
 /** How alike the vectors of n-grams of one length are, for each reference. */
@@ -96,7 +99,8 @@ function similarities(sentences: Sentences, ngrams: Ngrams, order: number): Floa
       if (inHypothesis[ngram] === 0) different.push(ngram);
       inHypothesis[ngram] = (inHypothesis[ngram] ?? 0) + 1;
     }
-    for (const reference of sentences.references(instance)) {
+    const next = sentences.firstReference(instance + 1);
+    for (let reference = sentences.firstReference(instance); reference < next; reference++) {
       count(reference, inReference);
       let similarity = 0;
       for (const ngram of different) {
@@ -117,7 +121,8 @@ function raritiesOf(sentences: Sentences, { numbers, size }: Ngrams): Float64Arr
   const frequencies = new Float64Array(size);
   const lastSeen = new Int32Array(size).fill(-1);
   for (let instance = 0; instance < sentences.instances; instance++) {
-    for (const reference of sentences.references(instance)) {
+    const next = sentences.firstReference(instance + 1);
+    for (let reference = sentences.firstReference(instance); reference < next; reference++) {
       const end = sentences.end(reference);
       for (let place = sentences.start(reference); place < end; place++) {
         const ngram = numbers[place] ?? 0;

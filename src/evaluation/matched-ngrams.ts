@@ -54,7 +54,8 @@ export class MatchedSentences extends Sentences {
           const ngram = numbers[place] ?? 0;
           if (ngram !== 0) inHypothesis[ngram] = (inHypothesis[ngram] ?? 0) + 1;
         }
-        for (const reference of this.references(instance)) {
+        const next = this.firstReference(instance + 1);
+        for (let reference = this.firstReference(instance); reference < next; reference++) {
           const referenceStart = this.start(reference);
           const referenceEnd = this.end(reference);
           for (let place = referenceStart; place < referenceEnd; place++) {

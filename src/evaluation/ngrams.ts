@@ -19,7 +19,7 @@ export interface Ngrams {
 export function lengthen({ numbers }: Ngrams, known = numbers.length): Ngrams {
   // A hash table of the places where pairs came first; a Map is several times slower. The row
   // begins with a 0, so that place 0 can mark a free slot.
-  const places = new Int32Array(2 ** Math.ceil(Math.log2(2 * known + 1)));
+  const places = new Int32Array(2 ** Math.ceil(Math.log2(1.5 * known)));
   const longer = new Int32Array(numbers.length);
   let size = 1;
   for (let place = 0; place < numbers.length; place++) {

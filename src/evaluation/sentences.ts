@@ -1,4 +1,4 @@
-import { at, range } from '../base/arrays.js';
+import { range } from '../base/arrays.js';
 import type { Corpus } from './metric.js';
 import type { Ngrams } from './ngrams.js';
 import type { WordNumbers } from './words.js';
@@ -47,12 +47,12 @@ export class Sentences {
 
   /** The place of a sentence's first word. */
   start(sentence: number): number {
-    return at(this.#starts, sentence);
+    return this.#starts[sentence] ?? 0;
   }
 
   /** The place after a sentence's last word. */
   end(sentence: number): number {
-    return at(this.#starts, sentence + 1) - 1;
+    return this.start(sentence + 1) - 1;
   }
 
   /** How many words a sentence has. */
@@ -60,8 +60,13 @@ export class Sentences {
     return this.end(sentence) - this.start(sentence);
   }
 
+  /** The sentence that is an instance's first reference; up to the next instance's all are its. */
+  firstReference(instance: number): number {
+    return this.#firstReferences[instance] ?? 0;
+  }
+
   /** The sentences that are an instance's references. */
   references(instance: number): number[] {
-    return range(at(this.#firstReferences, instance), at(this.#firstReferences, instance + 1));
+    return range(this.firstReference(instance), this.firstReference(instance + 1));
   }
 }

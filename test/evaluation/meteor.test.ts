@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -18,7 +18,7 @@ import { meteorWords, Normalizer } from '../../src/evaluation/meteor/normalize.j
 import { readParaphrases } from '../../src/evaluation/meteor/paraphrases.js';
 import { stemEnglish } from '../../src/evaluation/meteor/stemmer.js';
 import { Pieces } from '../../src/evaluation/words.js';
-import { golden, sharedData, temporaryFolder } from '../support/files.js';
+import { golden, temporaryFolder } from '../support/files.js';
 import { goldenCorpus, goldenScores } from './golden.js';
 
 const corpus = goldenCorpus();
@@ -96,25 +96,6 @@ describe('METEOR', () => {
       { length: 1, paraphrase: ['c'] },
       { length: 2, paraphrase: ['c'] },
     ]);
-  });
-
-  const skip = !existsSync(sharedData('meteor')) && 'needs ../shared/data';
-  it('equals METEOR 1.5 on two systems of DSTC-7', { skip }, async () => {
-    const lines = (name: string): string[] =>
-      readFileSync(sharedData('dstc7', name), 'utf8').split('\n');
-    const references = [0, 1, 2, 3, 4, 5].map((number) => lines(`ref${number}.txt`));
-    const resources = await readMeteorResources(sharedData('meteor'), []);
-    for (const [system, expected] of [
-      ['TeamB', 0.07755918620433457],
-      ['Baseline', 0.0664416456364009],
-    ] as const) {
-      const hypotheses = lines(`${system}.txt`);
-      const score = meteor(
-        { hypotheses, references: hypotheses.map((_, i) => references.map((r) => r[i] ?? '')) },
-        resources,
-      );
-      assert.ok(Math.abs(score - expected) < 1e-12, `${system}: ${score}`);
-    }
   });
 });
 

@@ -11,7 +11,7 @@ export interface MeteorWord {
   /** Equal for words of the same stem. */
   readonly stem: number;
   readonly isFunction: boolean;
-  /** The sets of synonyms it is in. */
+  /** The sets of synonyms it is in, ascending. */
   readonly synsets: readonly number[];
 }
 
@@ -53,7 +53,7 @@ export class Lexicon {
       key: this.#keys.of(javaHash(text)),
       stem: this.#stems.of(javaHash(stemEnglish(text))),
       isFunction: this.#resources.functionWords.has(text),
-      synsets: synsets.map((synset) => this.#synsets.of(synset)),
+      synsets: synsets.map((synset) => this.#synsets.of(synset)).sort((a, b) => a - b),
     };
     this.#words.set(text, word);
     return word;
