@@ -1,31 +1,38 @@
 import { at } from '../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { splitWords } from './words.js';
+import { Pieces, splitWords, WordNumbers } from './words.js';
 
 /** The longest n-grams of characters. */
 const LONGEST = 6;
 /** How much more recall counts than precision. */
 const BETA = 2;
+/** Characters of a smaller number count as common. */
+const COMMON = 128;
 
 /**
  * chrF2 as sacreBLEU computes it by default (signature `eff:yes|nc:6|nw:0|space:no`; Popović 2015,
  * https://aclanthology.org/W15-3049): n-grams of characters without white space; of several
  * references the one that scores best.
  */
-export function chrfMetric(): Metric {
+export function chrfMetric(pieces = new Pieces()): Metric {
+  const characters = new WordNumbers(pieces, charactersOf);
   return {
     name: 'chrF',
     labels: ['chrF'],
     statistics({ hypotheses, references }) {
       const ngrams = new CharacterNgrams();
+      let counts = new Float64Array(3 * LONGEST);
       return hypotheses.map((hypothesis, index) => {
-        ngrams.begin(codePointsOf(hypothesis));
-        let best: Float64Array = new Float64Array(3 * LONGEST);
+        ngrams.begin(characters.of(hypothesis));
+        let best = new Float64Array(3 * LONGEST);
         let bestScore = -1;
         for (const reference of new Set(at(references, index))) {
-          const row = ngrams.compare(codePointsOf(reference));
-          const score = scoreOf(row);
-          if (score > bestScore) [best, bestScore] = [row, score];
+          ngrams.compare(characters.of(reference), counts);
+          const score = scoreOf(counts);
+          if (score > bestScore) {
+            [best, counts] = [counts, best];
+            bestScore = score;
+          }
         }
         return best;
       });
@@ -40,17 +47,8 @@ export function chrf(corpus: Corpus): number {
 }
 
 /** The code points of a text, white space left out. */
-function codePointsOf(text: string): Int32Array {
-  const points = new Int32Array(text.length);
-  let count = 0;
-  for (const word of splitWords(text)) {
-    for (let index = 0; index < word.length; index++) {
-      const point = word.codePointAt(index) ?? 0;
-      points[count++] = point;
-      if (point > 0xffff) index++;
-    }
-  }
-  return points.subarray(0, count);
+function charactersOf(text: string): string[] {
+  return splitWords(text).flatMap((word) => Array.from(word));
 }
 
 /**
@@ -66,16 +64,16 @@ class CharacterNgrams {
   #nextSibling = new Int32Array(1 << 10);
   #count = new Int32Array(1 << 10);
   #matched = new Int32Array(1 << 10);
-  /** The root's children for ASCII characters; it has too many for a list. */
-  readonly #asciiChild = new Int32Array(128);
+  /** The root's children for the first, so the most common, characters: too many for a list. */
+  readonly #commonChild = new Int32Array(COMMON);
 
   /** Sets the hypothesis. */
-  begin(characters: Int32Array): void {
+  begin(characters: readonly number[]): void {
     this.#length = characters.length;
     this.#reserve(characters.length * LONGEST + 1);
     this.#nodes = 1;
     this.#firstChild[0] = 0;
-    this.#asciiChild.fill(0);
+    this.#commonChild.fill(0);
     for (let start = 0; start < characters.length; start++) {
       let node = 0;
       const end = Math.min(characters.length, start + LONGEST);
@@ -99,7 +97,7 @@ class CharacterNgrams {
 
   /** The child of a node; 0, the root, where it has none such. */
   #childOf(node: number, character: number): number {
-    if (node === 0 && character < 128) return this.#asciiChild[character] ?? 0;
+    if (node === 0 && character < COMMON) return this.#commonChild[character] ?? 0;
     let child = this.#firstChild[node] ?? 0;
     while (child !== 0 && this.#character[child] !== character) {
       child = this.#nextSibling[child] ?? 0;
@@ -112,8 +110,8 @@ class CharacterNgrams {
     this.#character[node] = character;
     this.#firstChild[node] = 0;
     this.#count[node] = 0;
-    if (parent === 0 && character < 128) {
-      this.#asciiChild[character] = node;
+    if (parent === 0 && character < COMMON) {
+      this.#commonChild[character] = node;
     } else {
       this.#nextSibling[node] = this.#firstChild[parent] ?? 0;
       this.#firstChild[parent] = node;
@@ -121,14 +119,14 @@ class CharacterNgrams {
     return node;
   }
 
-  /** For each order: n-grams of the hypothesis, of the reference, and of both. */
-  compare(reference: Int32Array): Float64Array {
-    const row = new Float64Array(3 * LONGEST);
+  /** Sets `counts`, for each order: n-grams of the hypothesis, of the reference, and of both. */
+  compare(reference: readonly number[], counts: Float64Array): void {
+    counts.fill(0);
     for (let order = 0; order < LONGEST; order++) {
       const inReference = Math.max(0, reference.length - order);
       // sacreBLEU does not count the hypothesis where the reference is too short for the order.
-      row[3 * order] = inReference > 0 ? Math.max(0, this.#length - order) : 0;
-      row[3 * order + 1] = inReference;
+      counts[3 * order] = inReference > 0 ? Math.max(0, this.#length - order) : 0;
+      counts[3 * order + 1] = inReference;
     }
     const matched = this.#matched;
     matched.fill(0, 0, this.#nodes);
@@ -142,10 +140,9 @@ class CharacterNgrams {
         if (times === this.#count[node]) continue;
         matched[node] = times + 1;
         const place = 3 * (index - start) + 2;
-        row[place] = (row[place] ?? 0) + 1;
+        counts[place] = (counts[place] ?? 0) + 1;
       }
     }
-    return row;
   }
 }
 

@@ -1,7 +1,8 @@
 import { at } from '../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { forEachNgram, LONGEST_NGRAM, NgramCounts, NgramNumbers } from './ngrams.js';
-import { splitWords, WordNumbers } from './words.js';
+import { countNgrams, lengthen, LONGEST_NGRAM, type Ngrams } from './ngrams.js';
+import { Sentences } from './sentences.js';
+import { Pieces, splitWords, WordNumbers } from './words.js';
 
 /** The width of the penalty for a difference in length. */
 const SIGMA = 6;
@@ -12,7 +13,8 @@ const SIGMA = 6;
  * n-grams are, rare n-grams counting more, times 10. An n-gram's rarity is taken over the
  * references of the whole corpus, so that a corpus of one instance scores 0.
  */
-export function ciderMetric(words: WordNumbers = new WordNumbers(splitWords)): Metric {
+export function ciderMetric(pieces = new Pieces()): Metric {
+  const words = new WordNumbers(pieces, splitWords);
   return {
     name: 'CIDEr',
     labels: ['CIDEr'],
@@ -27,97 +29,114 @@ export function cider(corpus: Corpus): number {
 }
 
 function ciderScores({ hypotheses, references }: Corpus, words: WordNumbers): number[] {
-  const { ngramsOf, orders } = numberNgrams([...hypotheses, ...references.flat()], words);
+  const sentences = new Sentences({ hypotheses, references }, words);
+  const byOrder: Float64Array[] = [];
+  for (let ngrams = sentences.words; byOrder.length < LONGEST_NGRAM; ngrams = lengthen(ngrams)) {
+    ngrams = withoutUnique(ngrams);
+    byOrder.push(similarities(sentences, ngrams, byOrder.length));
+  }
+  return hypotheses.map((_, instance) => {
+    const pairs = pairsIn(sentences.length(instance));
+    const ofInstance = sentences.references(instance);
+    let total = 0;
+    for (const reference of ofInstance) {
+      // The original takes the number of 2-grams for the length.
+      const difference = pairs - pairsIn(sentences.length(reference));
+      const penalty = Math.E ** (-(difference ** 2) / (2 * SIGMA ** 2));
+      for (const ofOrder of byOrder) total += at(ofOrder, reference) * penalty;
+    }
+    return (10 * total) / LONGEST_NGRAM / ofInstance.length;
+  });
+}
 
-  // In how many instances' references each n-gram occurs.
-  const frequencies = new Float64Array(orders.length);
-  const lastSeen = new Int32Array(orders.length).fill(-1);
-  references.forEach((texts, instance) => {
-    for (const text of texts) {
-      for (const ngram of ngramsOf(text)) {
-        if (lastSeen[ngram] === instance) continue;
+/**
+ * Leaves out the n-grams that come once. They match nothing, and neither do longer ones that hold
+ * them; to know that they are there, and rare, is enough.
+ */
+function withoutUnique(ngrams: Ngrams): Ngrams {
+  const counts = countNgrams(ngrams);
+  const numbers = ngrams.numbers.slice();
+  for (let place = 0; place < numbers.length; place++) {
+    if (counts[numbers[place] ?? 0] === 1) numbers[place] = 0;
+  }
+  return { numbers, size: ngrams.size };
+}
+
+/** How alike the vectors of n-grams of one length are, for each reference. */
+function similarities(sentences: Sentences, ngrams: Ngrams, order: number): Float64Array {
+  const { numbers, size } = ngrams;
+  const rarities = raritiesOf(sentences, ngrams);
+  const inHypothesis = new Int32Array(size);
+  const inReference = new Int32Array(size);
+  const different: number[] = [];
+  const count = (sentence: number, counts: Int32Array): void => {
+    const end = sentences.end(sentence);
+    for (let place = sentences.start(sentence); place < end; place++) {
+      const ngram = numbers[place] ?? 0;
+      counts[ngram] = (counts[ngram] ?? 0) + 1;
+    }
+  };
+  /** Sets the counts back to 0. */
+  const squaredNorm = (sentence: number, counts: Int32Array): number => {
+    const end = sentences.end(sentence) - order;
+    let norm = 0;
+    for (let place = sentences.start(sentence); place < end; place++) {
+      const ngram = numbers[place] ?? 0;
+      const weight = (ngram === 0 ? 1 : (counts[ngram] ?? 0)) * (rarities[ngram] ?? 0);
+      norm += weight * weight;
+      counts[ngram] = 0;
+    }
+    return norm;
+  };
+  const result = new Float64Array(sentences.count);
+  for (let instance = 0; instance < sentences.instances; instance++) {
+    count(instance, inHypothesis);
+    const hypothesisNorm = Math.sqrt(squaredNorm(instance, inHypothesis));
+    different.length = 0;
+    for (let place = sentences.start(instance); place < sentences.end(instance); place++) {
+      const ngram = numbers[place] ?? 0;
+      if (ngram === 0) continue;
+      if (inHypothesis[ngram] === 0) different.push(ngram);
+      inHypothesis[ngram] = (inHypothesis[ngram] ?? 0) + 1;
+    }
+    const next = sentences.firstReference(instance + 1);
+    for (let reference = sentences.firstReference(instance); reference < next; reference++) {
+      count(reference, inReference);
+      let similarity = 0;
+      for (const ngram of different) {
+        const times = inReference[ngram] ?? 0;
+        const rarity = rarities[ngram] ?? 0;
+        similarity += Math.min(inHypothesis[ngram] ?? 0, times) * rarity * times * rarity;
+      }
+      const norm = hypothesisNorm * Math.sqrt(squaredNorm(reference, inReference));
+      result[reference] = norm === 0 ? similarity : similarity / norm;
+    }
+    for (const ngram of different) inHypothesis[ngram] = 0;
+  }
+  return result;
+}
+
+/** How rare each n-gram is, by the number of instances whose references have it. */
+function raritiesOf(sentences: Sentences, { numbers, size }: Ngrams): Float64Array {
+  const frequencies = new Float64Array(size);
+  const lastSeen = new Int32Array(size).fill(-1);
+  for (let instance = 0; instance < sentences.instances; instance++) {
+    const next = sentences.firstReference(instance + 1);
+    for (let reference = sentences.firstReference(instance); reference < next; reference++) {
+      const end = sentences.end(reference);
+      for (let place = sentences.start(reference); place < end; place++) {
+        const ngram = numbers[place] ?? 0;
+        if (ngram === 0 || lastSeen[ngram] === instance) continue;
         lastSeen[ngram] = instance;
         frequencies[ngram] = (frequencies[ngram] ?? 0) + 1;
       }
     }
-  });
-  const rarities = frequencies.map(
-    (frequency) => Math.log(hypotheses.length) - Math.log(Math.max(1, frequency)),
+  }
+  return frequencies.map(
+    (frequency) => Math.log(sentences.instances) - Math.log(Math.max(1, frequency)),
   );
-
-  const ofHypothesis = new NgramCounts(orders.length);
-  const ofReference = new NgramCounts(orders.length);
-  const count = (text: string, counts: NgramCounts): void => {
-    counts.clear();
-    for (const ngram of ngramsOf(text)) counts.add(ngram);
-  };
-  const similarities = new Float64Array(LONGEST_NGRAM);
-  const hypothesisNorms = new Float64Array(LONGEST_NGRAM);
-  const referenceNorms = new Float64Array(LONGEST_NGRAM);
-  return hypotheses.map((hypothesis, index) => {
-    count(hypothesis, ofHypothesis);
-    squaredNorms(ofHypothesis, orders, rarities, hypothesisNorms);
-    const texts = at(references, index);
-    let total = 0;
-    for (const text of texts) {
-      count(text, ofReference);
-      squaredNorms(ofReference, orders, rarities, referenceNorms);
-      similarities.fill(0);
-      for (const ngram of ofHypothesis.seen) {
-        const inReference = ofReference.of(ngram);
-        if (inReference === 0) continue;
-        const rarity = rarities[ngram] ?? 0;
-        const order = orders[ngram] ?? 0;
-        const clipped = Math.min(ofHypothesis.of(ngram), inReference) * rarity;
-        similarities[order] = (similarities[order] ?? 0) + clipped * inReference * rarity;
-      }
-      // The original takes the number of 2-grams for the length.
-      const difference = pairsIn(words.of(hypothesis)) - pairsIn(words.of(text));
-      const penalty = Math.E ** (-(difference ** 2) / (2 * SIGMA ** 2));
-      similarities.forEach((similarity, order) => {
-        const norm = Math.sqrt(at(hypothesisNorms, order)) * Math.sqrt(at(referenceNorms, order));
-        total += (norm === 0 ? similarity : similarity / norm) * penalty;
-      });
-    }
-    return (10 * total) / LONGEST_NGRAM / texts.length;
-  });
 }
 
-/** Numbers the n-grams of texts; `orders` holds each n-gram's number of words less one. */
-function numberNgrams(
-  texts: readonly string[],
-  words: WordNumbers,
-): { ngramsOf: (text: string) => Int32Array; orders: Uint8Array } {
-  const numbers = new NgramNumbers();
-  const add = (prefix: number, word: number): number => numbers.add(prefix, word);
-  const orders = [0];
-  const byText = new Map<string, Int32Array>();
-  for (const text of texts) {
-    if (byText.has(text)) continue;
-    const ngrams: number[] = [];
-    forEachNgram(words.of(text), add, (ngram, order) => {
-      ngrams.push(ngram);
-      orders[ngram] = order - 1;
-    });
-    byText.set(text, Int32Array.from(ngrams));
-  }
-  const none = new Int32Array(0);
-  return { ngramsOf: (text) => byText.get(text) ?? none, orders: Uint8Array.from(orders) };
-}
-
-function squaredNorms(
-  counts: NgramCounts,
-  orders: Uint8Array,
-  rarities: Float64Array,
-  norms: Float64Array,
-): void {
-  norms.fill(0);
-  for (const ngram of counts.seen) {
-    const order = orders[ngram] ?? 0;
-    norms[order] = (norms[order] ?? 0) + (counts.of(ngram) * (rarities[ngram] ?? 0)) ** 2;
-  }
-}
-
-function pairsIn(words: Int32Array): number {
-  return Math.max(0, words.length - 1);
+function pairsIn(words: number): number {
+  return Math.max(0, words - 1);
 }

@@ -1,7 +1,8 @@
 import { sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
-import { forEachNgram, LONGEST_NGRAM, NgramNumbers } from './ngrams.js';
-import { splitWords, WordNumbers } from './words.js';
+import { countNgrams, type Ngrams, ngramsOfAllLengths } from './ngrams.js';
+import { Sentences } from './sentences.js';
+import { Pieces, splitWords, WordNumbers } from './words.js';
 
 /** How varied responses are, with no regard to references (the original's dstc/metrics.py). */
 export interface Diversity {
@@ -24,36 +25,21 @@ export interface Diversity {
  *
  * @throws UserError where there is no response.
  */
-export function diversity(
-  hypotheses: readonly string[],
-  words: WordNumbers = new WordNumbers(splitWords),
-): Diversity {
+export function diversity(hypotheses: readonly string[], pieces = new Pieces()): Diversity {
   if (hypotheses.length === 0) {
     throw new UserError('There is no response to score; the file is empty.');
   }
-  const numbers = new NgramNumbers();
-  const add = (prefix: number, word: number): number => numbers.add(prefix, word);
-  // By number: the n-gram's order and how often it occurs; number 0 is the empty n-gram.
-  const orders = [0];
-  const counts = [0];
-  let length = 0;
-  for (const hypothesis of hypotheses) {
-    const sentence = words.of(hypothesis);
-    length += sentence.length;
-    forEachNgram(sentence, add, (ngram, order) => {
-      orders[ngram] = order;
-      counts[ngram] = (counts[ngram] ?? 0) + 1;
-    });
-  }
-  const byOrder = Array.from({ length: LONGEST_NGRAM }, (_, order) =>
-    counts.filter((_count, ngram) => orders[ngram] === order + 1),
+  const sentences = new Sentences(
+    { hypotheses, references: [] },
+    new WordNumbers(pieces, splitWords),
   );
+  const byOrder = ngramsOfAllLengths(sentences.words).map(frequenciesOf);
   return {
     entropy: byOrder.map(entropyOf),
     distinct: byOrder
       .slice(0, 2)
       .map((frequencies) => frequencies.length / (sum(frequencies) || 1)),
-    averageLength: length / hypotheses.length,
+    averageLength: sum(byOrder[0] ?? []) / hypotheses.length,
   };
 }
 
@@ -72,7 +58,12 @@ export function averageLength(hypotheses: readonly string[]): number {
   return diversity(hypotheses).averageLength;
 }
 
-function entropyOf(counts: readonly number[]): number {
+/** How often each different n-gram comes. */
+function frequenciesOf(ngrams: Ngrams): Int32Array {
+  return countNgrams(ngrams).subarray(1);
+}
+
+function entropyOf(counts: Int32Array): number {
   const total = sum(counts);
   let entropy = 0;
   for (const count of counts) entropy += (-count / total) * (Math.log(count) - Math.log(total));

@@ -9,7 +9,7 @@ import { mtevalMetric } from './mteval.js';
 import { printed } from './numbers.js';
 import { rougeLMetric } from './rouge.js';
 import { sacreBleuMetric } from './sacrebleu.js';
-import { splitWords, WordNumbers } from './words.js';
+import { Pieces } from './words.js';
 
 /** What all metrics say of one system. */
 export interface Evaluation {
@@ -47,17 +47,17 @@ export interface SystemCorpus {
 
 /** All metrics, ready for several systems: what they share is split into words once. */
 export class Evaluator {
-  readonly #words = new WordNumbers(splitWords);
+  readonly #pieces = new Pieces();
   readonly #meteorStages: string;
-  readonly #mteval = mtevalMetric();
+  readonly #mteval = mtevalMetric(this.#pieces);
   readonly #meteor: Metric;
-  readonly #sacreBleu = sacreBleuMetric();
-  readonly #rougeL = rougeLMetric();
-  readonly #cider = ciderMetric(this.#words);
-  readonly #chrf = chrfMetric();
+  readonly #sacreBleu = sacreBleuMetric(this.#pieces);
+  readonly #rougeL = rougeLMetric(this.#pieces);
+  readonly #cider = ciderMetric(this.#pieces);
+  readonly #chrf = chrfMetric(this.#pieces);
 
   constructor(resources: MeteorResources) {
-    this.#meteor = meteorMetric(resources);
+    this.#meteor = meteorMetric(resources, this.#pieces);
     this.#meteorStages = meteorStages(resources);
   }
 
@@ -74,7 +74,7 @@ export class Evaluator {
     const mteval = score(this.#mteval).map((number) => Number(printed(number, 4)));
     const { entropy, distinct, averageLength }: Diversity = diversity(
       corpus.hypotheses,
-      this.#words,
+      this.#pieces,
     );
     return {
       system,

@@ -1,97 +1,82 @@
-import { at } from '../base/arrays.js';
 import type { Corpus } from './metric.js';
-import { forEachNgram, LONGEST_NGRAM, NgramCounts, NgramNumbers } from './ngrams.js';
+import { LONGEST_NGRAM, type Ngrams, ngramsOfAllLengths } from './ngrams.js';
+import { Sentences } from './sentences.js';
 import type { WordNumbers } from './words.js';
 
-/** What an instance's hypothesis shares with its references; arrays are by order − 1. */
-export interface MatchedNgrams {
-  /** n-grams of the hypothesis, each counted at most as often as the reference that has it most. */
-  readonly matched: readonly number[];
-  /** All n-grams of the hypothesis. */
-  readonly total: readonly number[];
-  readonly hypothesisLength: number;
+/** A corpus's sentences, and the n-grams that BLEU and NIST count in them. */
+export class MatchedSentences extends Sentences {
+  /** By length less one; those that no hypothesis has are left out. */
+  readonly ngrams: readonly Ngrams[];
+
+  constructor(corpus: Corpus, words: WordNumbers) {
+    super(corpus, words);
+    this.ngrams = ngramsOfAllLengths(this.words, this.referenceStart);
+  }
+
+  /** How many n-grams of each length a hypothesis has. */
+  ngramTotals(instance: number): number[] {
+    const length = this.length(instance);
+    return Array.from({ length: LONGEST_NGRAM }, (_, order) => Math.max(0, length - order));
+  }
+
+  /** How many words each of an instance's references has. */
+  referenceLengths(instance: number): number[] {
+    return this.references(instance).map((reference) => this.length(reference));
+  }
+
   /** The length of the reference closest to the hypothesis; of two, the shorter. */
-  readonly closestLength: number;
-  readonly meanReferenceLength: number;
-  /** The different n-grams that matched, and how often. */
-  readonly ngrams: readonly number[];
-  readonly counts: readonly number[];
-}
-
-/** The matched n-grams of every instance, and how common each n-gram is in all references. */
-export interface MatchedCorpus {
-  readonly instances: readonly MatchedNgrams[];
-  readonly numbers: NgramNumbers;
-  /** How often each n-gram of the hypotheses occurs in the references. */
-  readonly referenceCounts: Float64Array;
-  /** Words in all references. */
-  readonly referenceWords: number;
-}
-
-/**
- * Counts what BLEU and NIST are made of. Only n-grams that some hypothesis has are looked for in
- * the references: most of the others end at their second word.
- */
-export function matchNgrams({ hypotheses, references }: Corpus, words: WordNumbers): MatchedCorpus {
-  const numbers = new NgramNumbers();
-  const add = (prefix: number, word: number): number => numbers.add(prefix, word);
-  const find = (prefix: number, word: number): number => numbers.find(prefix, word);
-  for (const hypothesis of hypotheses) forEachNgram(words.of(hypothesis), add, () => undefined);
-
-  const referenceCounts = new Float64Array(numbers.size);
-  let referenceWords = 0;
-  const inHypothesis = new NgramCounts(numbers.size);
-  const inReference = new NgramCounts(numbers.size);
-  const inAnyReference = new NgramCounts(numbers.size);
-  const orders = new Uint8Array(numbers.size);
-  const instances = hypotheses.map((hypothesis, index): MatchedNgrams => {
-    const hypothesisWords = words.of(hypothesis);
-    inHypothesis.clear();
-    inAnyReference.clear();
-    forEachNgram(hypothesisWords, find, (ngram, order) => {
-      inHypothesis.add(ngram);
-      orders[ngram] = order;
+  closestLength(instance: number): number {
+    const length = this.length(instance);
+    return this.referenceLengths(instance).reduce((best, other) => {
+      const difference = Math.abs(other - length) - Math.abs(best - length);
+      return difference < 0 || (difference === 0 && other < best) ? other : best;
     });
-    const lengths = at(references, index).map((reference) => {
-      const referenceWordNumbers = words.of(reference);
-      inReference.clear();
-      forEachNgram(referenceWordNumbers, find, (ngram) => {
-        inReference.add(ngram);
-      });
-      for (const ngram of inReference.seen) {
-        const count = inReference.of(ngram);
-        referenceCounts[ngram] = (referenceCounts[ngram] ?? 0) + count;
-        inAnyReference.raise(ngram, count);
+  }
+
+  /**
+   * Finds the n-grams that hypotheses share with their references.
+   *
+   * @param visit Is called for each different one of an instance, in the order of the hypothesis,
+   *   with its length less one, its first place, and how often it comes: at most as often as in
+   *   the reference that has it most.
+   */
+  forEachMatch(
+    visit: (instance: number, order: number, place: number, times: number) => void,
+  ): void {
+    this.ngrams.forEach(({ numbers, size }, order) => {
+      const inHypothesis = new Int32Array(size);
+      const inReference = new Int32Array(size);
+      const inAnyReference = new Int32Array(size);
+      for (let instance = 0; instance < this.instances; instance++) {
+        const start = this.start(instance);
+        const end = this.end(instance);
+        for (let place = start; place < end; place++) {
+          const ngram = numbers[place] ?? 0;
+          if (ngram !== 0) inHypothesis[ngram] = (inHypothesis[ngram] ?? 0) + 1;
+        }
+        const next = this.firstReference(instance + 1);
+        for (let reference = this.firstReference(instance); reference < next; reference++) {
+          const referenceStart = this.start(reference);
+          const referenceEnd = this.end(reference);
+          for (let place = referenceStart; place < referenceEnd; place++) {
+            const ngram = numbers[place] ?? 0;
+            if (inHypothesis[ngram] === 0) continue;
+            const count = (inReference[ngram] ?? 0) + 1;
+            inReference[ngram] = count;
+            if (count > (inAnyReference[ngram] ?? 0)) inAnyReference[ngram] = count;
+          }
+          for (let place = referenceStart; place < referenceEnd; place++) {
+            inReference[numbers[place] ?? 0] = 0;
+          }
+        }
+        for (let place = start; place < end; place++) {
+          const ngram = numbers[place] ?? 0;
+          const times = Math.min(inHypothesis[ngram] ?? 0, inAnyReference[ngram] ?? 0);
+          inHypothesis[ngram] = 0;
+          inAnyReference[ngram] = 0;
+          if (times > 0) visit(instance, order, place, times);
+        }
       }
-      referenceWords += referenceWordNumbers.length;
-      return referenceWordNumbers.length;
     });
-    const ngrams = inHypothesis.seen.filter((ngram) => inAnyReference.of(ngram) > 0);
-    const counts = ngrams.map((ngram) =>
-      Math.min(inHypothesis.of(ngram), inAnyReference.of(ngram)),
-    );
-    const matched = new Array<number>(LONGEST_NGRAM).fill(0);
-    ngrams.forEach((ngram, place) => {
-      const order = at(orders, ngram) - 1;
-      matched[order] = at(matched, order) + at(counts, place);
-    });
-    const length = hypothesisWords.length;
-    return {
-      matched,
-      total: matched.map((_, order) => Math.max(0, length - order)),
-      hypothesisLength: length,
-      closestLength: closest(lengths, length),
-      meanReferenceLength: lengths.reduce((sum, other) => sum + other, 0) / lengths.length,
-      ngrams,
-      counts,
-    };
-  });
-  return { instances, numbers, referenceCounts, referenceWords };
-}
-
-function closest(lengths: readonly number[], length: number): number {
-  return lengths.reduce((best, other) => {
-    const difference = Math.abs(other - length) - Math.abs(best - length);
-    return difference < 0 || (difference === 0 && other < best) ? other : best;
-  });
+  }
 }

@@ -1,24 +1,20 @@
-import { at } from '../base/arrays.js';
+import { at, sum } from '../base/arrays.js';
+import { MatchedSentences } from './matched-ngrams.js';
 import { type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { type MatchedCorpus, type MatchedNgrams, matchNgrams } from './matched-ngrams.js';
-import { EMPTY_NGRAM, LONGEST_NGRAM, NgramNumbers } from './ngrams.js';
-import { remembered, splitWordsAsPerl, WordNumbers } from './words.js';
+import { countNgrams, LONGEST_NGRAM } from './ngrams.js';
+import { Pieces, splitWordsAsPerl, WordNumbers } from './words.js';
 
 /**
  * NIST and BLEU as mteval-v14c.pl (NIST, 2016) prints them under "Cumulative N-gram scoring" for
  * the XML that `_write_xml` of DSTC-7's metrics.py makes of the texts.
  */
-export function mtevalMetric(words: WordNumbers = new WordNumbers(mtevalWords)): Metric {
+export function mtevalMetric(pieces = new Pieces()): Metric {
+  const words = new WordNumbers(pieces, mtevalWords);
   const orders = Array.from({ length: LONGEST_NGRAM }, (_, index) => index + 1);
   return {
     name: 'mteval',
     labels: [...orders.map((order) => `NIST-${order}`), ...orders.map((order) => `BLEU-${order}`)],
-    statistics(corpus) {
-      const matched = matchNgrams(corpus, words);
-      const zero = words.numberOf('0');
-      const information = informationOf(matched, zero);
-      return matched.instances.map((instance) => rowOf(instance, matched.numbers, information));
-    },
+    statistics: (corpus) => rowsOf(corpus, words),
     score: (total) => [...nistScores(total), ...bleuScores(total)],
   };
 }
@@ -41,12 +37,10 @@ export function bleu(corpus: Corpus): number[] {
  */
 export function mtevalWords(line: string): string[] {
   const text = line === '' ? '__empty__' : line.replace(/[&<]/g, ' ');
-  return splitWordsAsPerl(text).flatMap(wordsOfToken);
+  return splitWordsAsPerl(text).flatMap((token) =>
+    /^https?:\/\//.test(token) ? [token] : splitWordsAsPerl(separate(token)),
+  );
 }
-
-const wordsOfToken = remembered((token) =>
-  /^https?:\/\//.test(token) ? [token] : splitWordsAsPerl(separate(token)),
-);
 
 function separate(token: string): string {
   const lowered = token.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
@@ -73,43 +67,42 @@ const INFORMATION = 2 * LONGEST_NGRAM;
 const CLOSEST_LENGTH = 3 * LONGEST_NGRAM;
 const MEAN_LENGTH = CLOSEST_LENGTH + 1;
 
-function rowOf(
-  instance: MatchedNgrams,
-  numbers: NgramNumbers,
-  information: Float64Array,
-): Float64Array {
-  const row = new Float64Array(MEAN_LENGTH + 1);
-  row.set(instance.matched, MATCHED);
-  row.set(instance.total, TOTAL);
-  instance.ngrams.forEach((ngram, place) => {
-    const index = INFORMATION + orderOf(numbers, ngram) - 1;
-    row[index] = at(row, index) + at(information, ngram) * at(instance.counts, place);
+function rowsOf(corpus: Corpus, words: WordNumbers): Float64Array[] {
+  const sentences = new MatchedSentences(corpus, words);
+  const rows = corpus.hypotheses.map((_, instance) => {
+    const row = new Float64Array(MEAN_LENGTH + 1);
+    const lengths = sentences.referenceLengths(instance);
+    row.set(sentences.ngramTotals(instance), TOTAL);
+    row[CLOSEST_LENGTH] = sentences.closestLength(instance);
+    row[MEAN_LENGTH] = sum(lengths) / lengths.length;
+    return row;
   });
-  row[CLOSEST_LENGTH] = instance.closestLength;
-  row[MEAN_LENGTH] = instance.meanReferenceLength;
-  return row;
-}
-
-function orderOf(numbers: NgramNumbers, ngram: number): number {
-  let order = 0;
-  for (let rest = ngram; rest !== EMPTY_NGRAM; rest = numbers.prefixOf(rest)) order++;
-  return order;
+  const information = informationOf(sentences, words.numberOf('0'));
+  sentences.forEachMatch((instance, order, place, times) => {
+    const row = at(rows, instance);
+    row[MATCHED + order] = at(row, MATCHED + order) + times;
+    row[INFORMATION + order] = at(row, INFORMATION + order) + information(order, place) * times;
+  });
+  return rows;
 }
 
 /**
- * How surprising an n-gram's last word is after the others, in bits, over all references. Perl
- * takes the text "0" for false: after the lone word "0" mteval counts as if nothing went before.
+ * How surprising the last word of the n-gram at a place is after the others, in bits, over all
+ * references. Perl takes the text "0" for false: after the lone word "0" mteval counts as if
+ * nothing went before.
  */
-function informationOf(matched: MatchedCorpus, zero: number | undefined): Float64Array {
-  const { numbers, referenceCounts, referenceWords } = matched;
-  const loneZero = zero === undefined ? -1 : numbers.find(EMPTY_NGRAM, zero);
-  return referenceCounts.map((count, ngram) => {
-    if (count === 0) return 0;
-    const prefix = numbers.prefixOf(ngram);
-    const base =
-      prefix === EMPTY_NGRAM || prefix === loneZero ? referenceWords : at(referenceCounts, prefix);
-    return -Math.log(count / base) / Math.log(2);
-  });
+function informationOf(
+  { ngrams, referenceStart, referenceWords }: MatchedSentences,
+  zero: number | undefined,
+): (order: number, place: number) => number {
+  const counts = ngrams.map((ofOneLength) => countNgrams(ofOneLength, referenceStart));
+  const countAt = (order: number, place: number): number =>
+    at(at(counts, order), at(at(ngrams, order).numbers, place));
+  return (order, place) => {
+    const afterNothing = order === 0 || (order === 1 && at(ngrams, 0).numbers[place] === zero);
+    const base = afterNothing ? referenceWords : countAt(order - 1, place);
+    return -Math.log(countAt(order, place) / base) / Math.log(2);
+  };
 }
 
 function nistScores(total: Float64Array): number[] {

@@ -1,6 +1,6 @@
 import { at } from '../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { WordNumbers } from './words.js';
+import { Pieces } from './words.js';
 
 /** How much more recall counts than precision. */
 const BETA = 1.2;
@@ -11,17 +11,17 @@ const BETA = 1.2;
  * references, their F-measure, averaged over instances. Words are what stands between single
  * spaces, so that an empty line has one, empty, word.
  */
-export function rougeLMetric(words: WordNumbers = new WordNumbers(spacedWords)): Metric {
+export function rougeLMetric(pieces = new Pieces()): Metric {
   return {
     name: 'ROUGE-L',
     labels: ['ROUGE-L'],
     statistics({ hypotheses, references }) {
       return hypotheses.map((hypothesis, index) => {
-        const candidate = words.of(hypothesis);
+        const candidate = pieces.of(hypothesis);
         let precision = 0;
         let recall = 0;
         for (const reference of new Set(at(references, index))) {
-          const other = words.of(reference);
+          const other = pieces.of(reference);
           const common = commonSubsequence(candidate, other);
           precision = Math.max(precision, common / candidate.length);
           recall = Math.max(recall, common / other.length);
@@ -42,15 +42,10 @@ export function rougeL(corpus: Corpus): number {
   return at(scoreCorpus(rougeLMetric(), corpus), 0);
 }
 
-/** A text split at every single space, as Python's `text.split(' ')`. */
-export function spacedWords(text: string): string[] {
-  return text.split(' ');
-}
-
 let row = new Int32Array(64);
 
 /** The length of the longest common subsequence. */
-function commonSubsequence(a: Int32Array, b: Int32Array): number {
+function commonSubsequence(a: readonly number[], b: readonly number[]): number {
   if (row.length <= b.length) row = new Int32Array(2 * b.length);
   row.fill(0, 0, b.length + 1);
   for (const word of a) {

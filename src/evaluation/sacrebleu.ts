@@ -1,27 +1,20 @@
 import { at } from '../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { matchNgrams } from './matched-ngrams.js';
 import { separatePunctuation } from './mteval.js';
 import { LONGEST_NGRAM } from './ngrams.js';
-import { remembered, splitWords, WordNumbers } from './words.js';
+import { MatchedSentences } from './matched-ngrams.js';
+import { Pieces, splitWords, WordNumbers } from './words.js';
 
 /**
  * BLEU as sacreBLEU computes it by default (signature `case:mixed|eff:no|tok:13a|smooth:exp`;
  * Post 2018, https://aclanthology.org/W18-6319).
  */
-export function sacreBleuMetric(words: WordNumbers = new WordNumbers(sacreBleuWords)): Metric {
+export function sacreBleuMetric(pieces = new Pieces()): Metric {
+  const words = new WordNumbers(pieces, sacreBleuWords);
   return {
     name: 'sacreBLEU',
     labels: ['sacreBLEU'],
-    statistics: (corpus) =>
-      matchNgrams(corpus, words).instances.map((instance) =>
-        Float64Array.of(
-          ...instance.matched,
-          ...instance.total,
-          instance.hypothesisLength,
-          instance.closestLength,
-        ),
-      ),
+    statistics: (corpus) => rowsOf(corpus, words),
     score: (total) => [scoreOf(total)],
   };
 }
@@ -34,34 +27,54 @@ export function sacreBleu(corpus: Corpus): number {
 /** The words of a text by sacreBLEU's tokenizer `13a`. */
 export function sacreBleuWords(text: string): string[] {
   const line = text.includes('\n') ? text.replaceAll('-\n', '').replaceAll('\n', ' ') : text;
-  return splitWords(line).flatMap(wordsOfToken);
+  return splitWords(line).flatMap((token) => {
+    const plain = token
+      .replaceAll('<skipped>', '')
+      .replaceAll('&quot;', '"')
+      .replaceAll('&amp;', '&')
+      .replaceAll('&lt;', '<')
+      .replaceAll('&gt;', '>');
+    return splitWords(separatePunctuation(` ${plain} `));
+  });
 }
 
-const wordsOfToken = remembered((token) => {
-  const plain = token
-    .replaceAll('<skipped>', '')
-    .replaceAll('&quot;', '"')
-    .replaceAll('&amp;', '&')
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>');
-  return splitWords(separatePunctuation(` ${plain} `));
-});
+// One instance's numbers: matched n-grams by order, the hypothesis's n-grams by order, its length,
+// and that of the closest reference.
+const MATCHED = 0;
+const TOTAL = LONGEST_NGRAM;
+const LENGTH = 2 * LONGEST_NGRAM;
+const CLOSEST_LENGTH = LENGTH + 1;
+
+function rowsOf(corpus: Corpus, words: WordNumbers): Float64Array[] {
+  const sentences = new MatchedSentences(corpus, words);
+  const rows = corpus.hypotheses.map((_, instance) => {
+    const row = new Float64Array(CLOSEST_LENGTH + 1);
+    row[LENGTH] = sentences.length(instance);
+    row[CLOSEST_LENGTH] = sentences.closestLength(instance);
+    row.set(sentences.ngramTotals(instance), TOTAL);
+    return row;
+  });
+  sentences.forEachMatch((instance, order, _place, times) => {
+    const row = at(rows, instance);
+    row[MATCHED + order] = at(row, MATCHED + order) + times;
+  });
+  return rows;
+}
 
 function scoreOf(total: Float64Array): number {
-  const hypothesisLength = at(total, 2 * LONGEST_NGRAM);
-  const closestLength = at(total, 2 * LONGEST_NGRAM + 1);
-  if (total.subarray(0, LONGEST_NGRAM).every((matched) => matched === 0)) return 0;
+  const length = at(total, LENGTH);
+  const closestLength = at(total, CLOSEST_LENGTH);
+  if (total.subarray(MATCHED, TOTAL).every((matched) => matched === 0)) return 0;
   let smoothing = 1;
   let score = 0;
   for (let order = 0; order < LONGEST_NGRAM; order++) {
-    const matched = at(total, order);
-    const all = at(total, LONGEST_NGRAM + order);
+    const matched = at(total, MATCHED + order);
+    const all = at(total, TOTAL + order);
     // Responses too short for any n-gram of this length: without "effective order" nothing is left.
     if (all === 0) return 0;
     if (matched === 0) smoothing *= 2;
     score += Math.log((100 * (matched === 0 ? 1 / smoothing : matched)) / all);
   }
-  const brevity =
-    hypothesisLength < closestLength ? Math.exp(1 - closestLength / hypothesisLength) : 1;
+  const brevity = length < closestLength ? Math.exp(1 - closestLength / length) : 1;
   return brevity * Math.exp(score / LONGEST_NGRAM);
 }

@@ -17,50 +17,86 @@ export function splitWordsAsPerl(text: string): string[] {
   return text.match(PERL_WORDS) ?? [];
 }
 
-/** A function's results for short texts, remembered: the tokens of a language come again and again. */
-export function remembered(
-  tokenize: (token: string) => readonly string[],
-): (token: string) => readonly string[] {
-  const known = new Map<string, readonly string[]>();
-  return (token) => {
-    const before = known.get(token);
-    if (before !== undefined) return before;
-    const words = tokenize(token);
-    if (known.size >= MOST_REMEMBERED) known.clear();
-    known.set(token, words);
-    return words;
-  };
-}
+/** The number of the empty piece. */
+export const EMPTY_PIECE = 0;
 
-const MOST_REMEMBERED = 1 << 18;
+/**
+ * Cuts texts at every single space, and numbers the pieces. All tokenisations share it: none of
+ * them looks over a space, so that each need look at a different piece only once.
+ */
+export class Pieces {
+  readonly #texts = new Map<string, readonly number[]>();
+  readonly #numbers = new Map<string, number>([['', EMPTY_PIECE]]);
+  readonly #pieces: string[] = [''];
 
-/** Turns texts into numbers that stand for their words; splits each different text once. */
-export class WordNumbers {
-  readonly #split: (text: string) => readonly string[];
-  readonly #words = new Map<string, number>();
-  readonly #texts = new Map<string, Int32Array>();
-
-  constructor(split: (text: string) => readonly string[]) {
-    this.#split = split;
-  }
-
-  /** The numbers of the words of `text`, from 0; the same array for the same text. */
-  of(text: string): Int32Array {
+  /** The numbers of the pieces of `text`; the same array for the same text. */
+  of(text: string): readonly number[] {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const words = this.#split(text);
-    const numbers = new Int32Array(words.length);
-    words.forEach((word, index) => {
-      const number = this.#words.get(word) ?? this.#words.size;
-      this.#words.set(word, number);
-      numbers[index] = number;
-    });
+    const numbers = text.split(' ').map((piece) => this.#number(piece));
     this.#texts.set(text, numbers);
     return numbers;
   }
 
+  /** The piece with a number that {@link of} gave. */
+  piece(number: number): string {
+    return this.#pieces[number] ?? '';
+  }
+
+  #number(piece: string): number {
+    const known = this.#numbers.get(piece);
+    if (known !== undefined) return known;
+    const number = this.#pieces.push(piece) - 1;
+    this.#numbers.set(piece, number);
+    return number;
+  }
+}
+
+/** A tokenisation: turns texts into numbers, from 1, that stand for their words. */
+export class WordNumbers {
+  readonly #pieces: Pieces;
+  readonly #split: (text: string) => readonly string[];
+  readonly #numbers = new Map<string, number>();
+  readonly #ofPieces: (readonly number[])[] = [];
+
+  /** @param split Must give the same words for a text as for its pieces one after the other. */
+  constructor(pieces: Pieces, split: (text: string) => readonly string[]) {
+    this.#pieces = pieces;
+    this.#split = split;
+  }
+
+  /** The largest number given so far. */
+  get size(): number {
+    return this.#numbers.size;
+  }
+
   /** The number of one word, or undefined where no text had it. */
   numberOf(word: string): number | undefined {
-    return this.#words.get(word);
+    return this.#numbers.get(word);
+  }
+
+  /** The numbers of the words of `text`. */
+  of(text: string): number[] {
+    const numbers: number[] = [];
+    this.append(text, numbers);
+    return numbers;
+  }
+
+  /** Puts the numbers of the words of `text` at the end of `row`. */
+  append(text: string, row: number[]): void {
+    if (text === '') row.push(...this.#wordsOf(text));
+    for (const piece of this.#pieces.of(text)) {
+      if (piece === EMPTY_PIECE) continue;
+      const words = (this.#ofPieces[piece] ??= this.#wordsOf(this.#pieces.piece(piece)));
+      for (const word of words) row.push(word);
+    }
+  }
+
+  #wordsOf(text: string): number[] {
+    return this.#split(text).map((word) => {
+      const number = this.#numbers.get(word) ?? this.#numbers.size + 1;
+      this.#numbers.set(word, number);
+      return number;
+    });
   }
 }

@@ -1,4 +1,3 @@
-import { at } from '../../base/arrays.js';
 import type { Match, PossibleMatches } from './matches.js';
 
 /** How many partial alignments METEOR keeps at each word. */
@@ -133,7 +132,7 @@ function search({ matches }: PossibleMatches, certain: CertainMatches): readonly
   matches.forEach((candidates, current) => {
     const fixed = certain[current];
     const longer: Path[] = [];
-    for (const path of bestOf(paths)) {
+    for (const path of paths) {
       if (fixed !== undefined) {
         path.append(fixed);
         path.distance += distanceOf(fixed);
@@ -142,44 +141,38 @@ function search({ matches }: PossibleMatches, certain: CertainMatches): readonly
           if (!path.isFree(match)) continue;
           const other = path.copy();
           other.choose(match);
-          longer.push(other);
+          keepBest(longer, other);
           // METEOR adds the distance to the path that is extended, not to the extension; later
           // extensions and the path without a match inherit it. The choice depends on it.
           path.distance += distanceOf(match);
         }
         path.skip();
       }
-      longer.push(path);
+      keepBest(longer, path);
     }
     paths = longer;
   });
-  const complete = bestOf(paths);
-  for (const path of complete) path.closeChunk();
-  const chosen = matchesOf(bestOf(complete)[0]);
+  const complete: Path[] = [];
+  for (const path of paths) {
+    path.closeChunk();
+    keepBest(complete, path);
+  }
   return certain
     .filter((match) => match !== undefined)
-    .concat(chosen)
+    .concat(matchesOf(complete[0]))
     .sort((a, b) => a.referenceStart - b.referenceStart);
 }
 
-/** The best paths, best first; equals keep their order. */
-function bestOf(paths: Path[]): Path[] {
-  sort(paths);
-  return paths.length > BEAM_SIZE ? paths.slice(0, BEAM_SIZE) : paths;
-}
-
-/** Sorts by insertion: from one word to the next the order hardly changes. */
-function sort(paths: Path[]): void {
-  for (let index = 1; index < paths.length; index++) {
-    const path = at(paths, index);
-    let place = index;
-    for (; place > 0; place--) {
-      const other = at(paths, place - 1);
-      if (compare(other, path) <= 0) break;
-      paths[place] = other;
-    }
-    paths[place] = path;
+/** Puts a path in its place among the best, best first; equals keep their order. */
+function keepBest(best: Path[], path: Path): void {
+  let place = best.length;
+  if (place < BEAM_SIZE) best.push(path);
+  for (; place > 0; place--) {
+    const other = best[place - 1];
+    if (other === undefined || compare(other, path) <= 0) break;
+    if (place < BEAM_SIZE) best[place] = other;
   }
+  if (place < BEAM_SIZE) best[place] = path;
 }
 
 function matchesOf(path: Path | undefined): Match[] {

@@ -1,3 +1,4 @@
+import type { Pieces } from '../words.js';
 import { Normalizer } from './normalize.js';
 import type { MeteorResources } from './resources.js';
 import { stemEnglish } from './stemmer.js';
@@ -10,23 +11,23 @@ export interface MeteorWord {
   /** Equal for words of the same stem. */
   readonly stem: number;
   readonly isFunction: boolean;
-  /** The sets of synonyms it is in. */
+  /** The sets of synonyms it is in, ascending. */
   readonly synsets: readonly number[];
 }
 
 /** Turns texts into words; looks each different word up once. */
 export class Lexicon {
   readonly #resources: MeteorResources;
-  readonly #normalizer: Normalizer;
+  readonly #normalizer: Normalizer<MeteorWord>;
   readonly #texts = new Map<string, readonly MeteorWord[]>();
   readonly #words = new Map<string, MeteorWord>();
   readonly #keys = new Numbering<number>();
   readonly #stems = new Numbering<number>();
   readonly #synsets = new Numbering<number>();
 
-  constructor(resources: MeteorResources) {
+  constructor(resources: MeteorResources, pieces: Pieces) {
     this.#resources = resources;
-    this.#normalizer = new Normalizer(resources.prefixes);
+    this.#normalizer = new Normalizer(resources.prefixes, pieces, (word) => this.#word(word));
   }
 
   /** How many different keys, stems and sets of synonyms there are so far. */
@@ -38,7 +39,7 @@ export class Lexicon {
   words(text: string): readonly MeteorWord[] {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const words = this.#normalizer.words(text).map((word) => this.#word(word));
+    const words = this.#normalizer.words(text);
     this.#texts.set(text, words);
     return words;
   }
@@ -52,7 +53,7 @@ export class Lexicon {
       key: this.#keys.of(javaHash(text)),
       stem: this.#stems.of(javaHash(stemEnglish(text))),
       isFunction: this.#resources.functionWords.has(text),
-      synsets: synsets.map((synset) => this.#synsets.of(synset)),
+      synsets: synsets.map((synset) => this.#synsets.of(synset)).sort((a, b) => a - b),
     };
     this.#words.set(text, word);
     return word;

@@ -64,11 +64,13 @@ export class Matcher {
     // METEOR spares identical sentences the later stages, against errors of the beam search.
     const identical = areSame(hypothesis, reference);
     let matches: Match[][] | undefined;
-    for (let index = 0; index < reference.length; index++) {
-      const word = at(reference, index);
-      if (!this.#isMarked(word)) continue;
-      matches ??= new Array<Match[]>(reference.length).fill(NO_MATCHES);
-      matches[index] = this.#singleWords(word, index, identical);
+    let place = 0;
+    for (const word of reference) {
+      if (this.#isMarked(word)) {
+        matches ??= new Array<Match[]>(reference.length).fill(NO_MATCHES);
+        matches[place] = this.#singleWords(word, place, identical);
+      }
+      place++;
     }
     if (this.#paraphrases !== undefined && !identical) {
       matches = reference.map((_, index) => [...(matches?.[index] ?? [])]);
@@ -91,9 +93,9 @@ export class Matcher {
     // Most words match exactly or not at all: the other stages' lists are made when needed.
     let byStem: Match[] | undefined;
     let bySynonym: Match[] | undefined;
-    const hypothesis = this.#hypothesis;
-    for (let index = 0; index < hypothesis.length; index++) {
-      const other = at(hypothesis, index);
+    let index = -1;
+    for (const other of this.#hypothesis) {
+      index++;
       if (other.key === word.key) {
         found.push(singleWord(0, referenceStart, index));
       } else if (!exactOnly) {
@@ -165,8 +167,13 @@ function singleWord(stage: number, referenceStart: number, hypothesisStart: numb
   };
 }
 
+/** Whether two ascending lists share a number. */
 function shareOne(some: readonly number[], others: readonly number[]): boolean {
-  for (const number of some) if (others.includes(number)) return true;
+  let index = 0;
+  for (const number of some) {
+    while ((others[index] ?? Infinity) < number) index++;
+    if (others[index] === number) return true;
+  }
   return false;
 }
 

@@ -1,5 +1,6 @@
 import { at } from '../../base/arrays.js';
 import { type Corpus, type Metric, scoreCorpus } from '../metric.js';
+import { Pieces } from '../words.js';
 import { align } from './align.js';
 import { Lexicon, type MeteorWord } from './lexicon.js';
 import { type Match, Matcher, STAGES } from './matches.js';
@@ -41,8 +42,8 @@ export function meteorStages(resources: MeteorResources): string {
  * follows from the summed counts. Its texts are remembered, so that several systems that share
  * references take little more time than one.
  */
-export function meteorMetric(resources: MeteorResources): Metric {
-  const lexicon = new Lexicon(resources);
+export function meteorMetric(resources: MeteorResources, pieces = new Pieces()): Metric {
+  const lexicon = new Lexicon(resources, pieces);
   return {
     name: 'METEOR',
     labels: ['METEOR'],
@@ -52,18 +53,26 @@ export function meteorMetric(resources: MeteorResources): Metric {
         ...new Set(texts.map((text) => lexicon.words(text))),
       ]);
       const matcher = new Matcher(lexicon, resources.paraphrases);
+      let counts = new Float64Array(STATISTICS);
       return hypothesisWords.map((hypothesis, index) => {
         matcher.begin(hypothesis);
-        return bestOf(
-          at(referenceWords, index).map((reference) => {
-            const possible = matcher.match(reference);
-            return countMatches(
-              hypothesis,
-              reference,
-              possible === undefined ? [] : align(possible),
-            );
-          }),
-        );
+        let best = new Float64Array(STATISTICS);
+        let bestScore = -1;
+        for (const reference of at(referenceWords, index)) {
+          const possible = matcher.match(reference);
+          countMatches(
+            hypothesis,
+            reference,
+            possible === undefined ? [] : align(possible),
+            counts,
+          );
+          const score = scoreOf(counts);
+          if (score > bestScore) {
+            [best, counts] = [counts, best];
+            bestScore = score;
+          }
+        }
+        return best;
       });
     },
     score: (total) => [scoreOf(total)],
@@ -75,23 +84,14 @@ export function meteor(corpus: Corpus, resources: MeteorResources): number {
   return at(scoreCorpus(meteorMetric(resources), corpus), 0);
 }
 
-/** The first of the best rows. */
-function bestOf(rows: readonly Float64Array[]): Float64Array {
-  let best = at(rows, 0);
-  let score = scoreOf(best);
-  for (const row of rows.slice(1)) {
-    const other = scoreOf(row);
-    if (other > score) [best, score] = [row, other];
-  }
-  return best;
-}
-
+/** Sets `counts` to the numbers of a pair of sentences. */
 function countMatches(
   hypothesis: readonly MeteorWord[],
   reference: readonly MeteorWord[],
   matches: readonly Match[],
-): Float64Array {
-  const counts = new Float64Array(STATISTICS);
+  counts: Float64Array,
+): void {
+  counts.fill(0);
   const add = (index: number, number: number): void => {
     counts[index] = (counts[index] ?? 0) + number;
   };
@@ -102,10 +102,10 @@ function countMatches(
   for (const match of matches) {
     const stage = FIRST_STAGE + 4 * match.stage;
     for (let offset = 0; offset < match.hypothesisLength; offset++) {
-      add(stage + (at(hypothesis, match.hypothesisStart + offset).isFunction ? 2 : 0), 1);
+      add(stage + (hypothesis[match.hypothesisStart + offset]?.isFunction === true ? 2 : 0), 1);
     }
     for (let offset = 0; offset < match.referenceLength; offset++) {
-      add(stage + 1 + (at(reference, match.referenceStart + offset).isFunction ? 2 : 0), 1);
+      add(stage + 1 + (reference[match.referenceStart + offset]?.isFunction === true ? 2 : 0), 1);
     }
     add(HYPOTHESIS_MATCHES, match.hypothesisLength);
     add(REFERENCE_MATCHES, match.referenceLength);
@@ -117,7 +117,6 @@ function countMatches(
     counts[HYPOTHESIS_MATCHES] === hypothesis.length &&
     counts[REFERENCE_MATCHES] === reference.length;
   counts[CHUNKS] = perfect ? 0 : chunks;
-  return counts;
 }
 
 function countFunctionWords(words: readonly MeteorWord[]): number {

@@ -1,4 +1,4 @@
-import { at } from '../../base/arrays.js';
+import { EMPTY_PIECE, type Pieces } from '../words.js';
 
 /**
  * METEOR 1.5's `-norm` for English (`edu/cmu/meteor/util/Normalizer.java`, itself after Moses'
@@ -36,57 +36,63 @@ export function meteorWords(text: string, prefixes: NonbreakingPrefixes): string
 }
 
 /**
- * {@link meteorWords} for many texts: what stands between two spaces is looked at once. That
- * gives the same words where all characters are plain ASCII and no rule reaches over a space.
+ * {@link meteorWords} for many texts: looks at a piece between two spaces once. That gives the
+ * same words where all characters are plain ASCII and no rule reaches over a space.
  */
-export class Normalizer {
+export class Normalizer<Word> {
   readonly #prefixes: NonbreakingPrefixes;
-  readonly #pieces = new Map<string, Piece>();
+  readonly #pieces: Pieces;
+  readonly #finish: (word: string) => Word;
+  readonly #known: Piece<Word>[] = [];
 
-  constructor(prefixes: NonbreakingPrefixes) {
+  /** @param finish Makes of a word what is wanted. */
+  constructor(prefixes: NonbreakingPrefixes, pieces: Pieces, finish: (word: string) => Word) {
     this.#prefixes = prefixes;
+    this.#pieces = pieces;
+    this.#finish = finish;
   }
 
-  words(text: string): string[] {
-    const pieces = (text.match(TOKENS) ?? []).map((chunk) => this.#piece(chunk));
+  words(text: string): Word[] {
+    const pieces: Piece<Word>[] = [];
     let hasDot = false;
-    for (let index = 0; index < pieces.length; index++) {
-      const piece = at(pieces, index);
-      if (!piece.isPlain || (piece.opens && pieces[index - 1]?.closes === true)) {
-        return meteorWords(text, this.#prefixes);
+    let previousCloses = false;
+    for (const number of this.#pieces.of(text)) {
+      if (number === EMPTY_PIECE) continue;
+      const piece = (this.#known[number] ??= this.#look(this.#pieces.piece(number)));
+      if (!piece.isPlain || (piece.opens && previousCloses)) {
+        return meteorWords(text, this.#prefixes).map(this.#finish);
       }
       hasDot ||= piece.hasDot;
+      previousCloses = piece.closes;
+      pieces.push(piece);
     }
-    return hasDot
-      ? splitDots(
-          pieces.flatMap((piece) => piece.raw),
-          this.#prefixes,
-        )
-      : pieces.flatMap((piece) => piece.words);
+    if (hasDot) {
+      const raw = pieces.flatMap((piece) => piece.raw);
+      return splitDots(raw, this.#prefixes).map(this.#finish);
+    }
+    const words: Word[] = [];
+    for (const piece of pieces) for (const word of piece.words) words.push(word);
+    return words;
   }
 
-  #piece(chunk: string): Piece {
-    const known = this.#pieces.get(chunk);
-    if (known !== undefined) return known;
-    const raw = rawWords(chunk);
-    const piece: Piece = {
+  #look(piece: string): Piece<Word> {
+    const raw = rawWords(piece);
+    return {
       raw,
-      words: raw.map((word) => word.toLowerCase()),
-      isPlain: /^[!-~]*$/.test(chunk) && !chunk.includes('DOTMULTI'),
-      hasDot: raw.some((word) => word.length > 1 && word.endsWith('.')) || chunk.includes('..'),
-      opens: /^[,'`]/.test(chunk),
-      closes: /[,'`]$/.test(chunk),
+      words: raw.map((word) => this.#finish(word.toLowerCase())),
+      isPlain: /^[!-~]*$/.test(piece) && !piece.includes('DOTMULTI'),
+      hasDot: raw.some((word) => word.length > 1 && word.endsWith('.')) || piece.includes('..'),
+      opens: /^[,'`]/.test(piece),
+      closes: /[,'`]$/.test(piece),
     };
-    this.#pieces.set(chunk, piece);
-    return piece;
   }
 }
 
 /** What stands between two spaces. */
-interface Piece {
+interface Piece<Word> {
   readonly raw: readonly string[];
   /** The finished words, where it has no dot. */
-  readonly words: readonly string[];
+  readonly words: readonly Word[];
   readonly isPlain: boolean;
   /** Whether its words depend on the word that follows, or are still hidden. */
   readonly hasDot: boolean;
