@@ -29,6 +29,7 @@ export function dataBuildCommand(): CommandUnknownOpts {
         'dialogues that are too long: cut at turns, leave out, or both as the original',
       ).choices(LONG_MODES),
     )
+    .option('--join', 'let short dialogues follow one another in one example until it is full')
     .option('--compat', 'read weights and broken lines as the original does; --long compat')
     .option(
       '--validation <share>',

@@ -12,7 +12,7 @@ import {
 } from './dataset.js';
 import { labelCount, toExample, type TokenizedDialogue } from './example.js';
 import { type ShardRow, writeShard } from './shard.js';
-import { type LongMode, splitDialogue } from './split.js';
+import { inputLength, type LongMode, splitDialogue } from './split.js';
 
 /** How {@link buildDataset} makes examples of conversations. */
 export interface BuildOptions {
@@ -24,6 +24,11 @@ export interface BuildOptions {
   readonly twoTurn?: boolean;
   /** What becomes of long dialogues; `split`, or with `compat`, `compat`. */
   readonly long?: LongMode;
+  /**
+   * Let short dialogues follow one another in one training example until it is full. A small model
+   * then sees every position, and conversations that change their subject.
+   */
+  readonly join?: boolean;
   /** Read weights as the original does, leave out broken lines, and split as it does. */
   readonly compat?: boolean;
   /** The share of conversations to hold out for validation, from 0 to 1; 0. */
@@ -48,6 +53,7 @@ export async function buildDataset(
   options: BuildOptions = {},
 ): Promise<DatasetDescription> {
   const { maxSequenceLength = 128, reverse = false, twoTurn = false, compat = false } = options;
+  const joinedLength = (options.join ?? false) ? maxSequenceLength : 0;
   const { long = compat ? 'compat' : 'split', validation = 0, shardSize = 65_536 } = options;
   const counts = { conversations: 0, brokenLines: 0, withoutResponse: 0, dropped: 0, longTurns: 0 };
   const tokenize = tokenizerOfTurns(tokenizer, { reverse, twoTurn });
@@ -55,7 +61,7 @@ export async function buildDataset(
 
   await writeFolderWhole(out, async (folder) => {
     const writers = {
-      train: new SplitWriter(folder, 'train', shardSize, tokenizer.endOfText),
+      train: new SplitWriter(folder, 'train', shardSize, tokenizer.endOfText, joinedLength),
       validation: new SplitWriter(folder, 'validation', shardSize, tokenizer.endOfText),
     };
     const readOptions = compat
@@ -137,17 +143,49 @@ class SplitWriter {
   readonly #split: Split;
   readonly #shardSize: number;
   readonly #endOfText: number;
+  readonly #joinedLength: number;
   readonly #description = { shards: new Array<string>(), examples: 0, tokens: 0, labels: 0 };
+  #waiting: { readonly conversation: number; readonly dialogue: TokenizedDialogue } | undefined;
   #rows: ShardRow[] = [];
 
-  constructor(folder: string, split: Split, shardSize: number, endOfText: number) {
+  /** @param joinedLength dialogues are joined to examples of up to this many tokens; 0: never */
+  constructor(
+    folder: string,
+    split: Split,
+    shardSize: number,
+    endOfText: number,
+    joinedLength = 0,
+  ) {
     this.#folder = folder;
     this.#split = split;
     this.#shardSize = shardSize;
     this.#endOfText = endOfText;
+    this.#joinedLength = joinedLength;
   }
 
-  async add(conversation: number, { turns, weights }: TokenizedDialogue): Promise<void> {
+  async add(conversation: number, dialogue: TokenizedDialogue): Promise<void> {
+    const waiting = this.#waiting;
+    if (waiting === undefined) {
+      this.#waiting = { conversation, dialogue };
+      return;
+    }
+    const joined = follow(waiting.dialogue, dialogue);
+    if (inputLength(joined.turns) <= this.#joinedLength) {
+      this.#waiting = { ...waiting, dialogue: joined };
+      return;
+    }
+    this.#waiting = { conversation, dialogue };
+    await this.#addExample(waiting.conversation, waiting.dialogue);
+  }
+
+  async finish(): Promise<SplitDescription> {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) await this.#addExample(waiting.conversation, waiting.dialogue);
+    if (this.#rows.length > 0) await this.#writeRows();
+    return this.#description;
+  }
+
+  async #addExample(conversation: number, { turns, weights }: TokenizedDialogue): Promise<void> {
     const example = toExample({ turns, weights }, this.#endOfText);
     if (example === undefined) return;
     this.#description.examples += 1;
@@ -162,11 +200,6 @@ class SplitWriter {
     if (this.#rows.length >= this.#shardSize) await this.#writeRows();
   }
 
-  async finish(): Promise<SplitDescription> {
-    if (this.#rows.length > 0) await this.#writeRows();
-    return this.#description;
-  }
-
   async #writeRows(): Promise<void> {
     const number = String(this.#description.shards.length).padStart(5, '0');
     const name = `${this.#split}-${number}.parquet`;
@@ -174,4 +207,12 @@ class SplitWriter {
     this.#description.shards.push(name);
     this.#rows = [];
   }
+}
+
+/** One dialogue after another; the second one's opening is context, as it answers nothing. */
+function follow(first: TokenizedDialogue, second: TokenizedDialogue): TokenizedDialogue {
+  return {
+    turns: [...first.turns, ...second.turns],
+    weights: [...first.weights, 0, ...second.weights.slice(1)],
+  };
 }

@@ -17,7 +17,7 @@ export interface SplitDialogue {
 }
 
 /** The number of input tokens of a piece: its turns and the end-of-text tokens between them. */
-function inputLength(turns: readonly ArrayLike<number>[]): number {
+export function inputLength(turns: readonly ArrayLike<number>[]): number {
   return turns.reduce((total, turn) => total + turn.length + 1, -1);
 }
 

@@ -224,6 +224,33 @@ describe('buildDataset', () => {
     assert.ok(part.train.every((text) => !held.has(text)));
   });
 
+  it('joins short dialogues on demand, each reply still learnt and no opening', async (context) => {
+    const folder = await temporaryFolder(context);
+    const lines = range(0, 40).map((line) => `hello ${line} EOS there ${line}\tfine ${line}`);
+    const corpus = await corpusOf(folder, lines);
+    const open = async (options: BuildOptions) => {
+      const out = join(folder, options.join === true ? 'joined' : 'apart');
+      await buildDataset(corpus, out, small, { maxSequenceLength: 64, ...options });
+      return Dataset.open(out);
+    };
+    const apart = await open({});
+    const joined = await open({ join: true });
+    assert.ok(joined.length < apart.length / 2, `${joined.length} of ${apart.length}`);
+    const turnsOf = (dataset: Dataset) =>
+      range(0, dataset.length).flatMap((index) =>
+        dataset.turns(index).map((turn) => small.decode(turn)),
+      );
+    assert.deepEqual(turnsOf(joined), turnsOf(apart));
+    const { tokens, labels } = joined.description.splits.train;
+    assert.equal(labels, apart.description.splits.train.labels);
+    assert.equal(tokens, apart.description.splits.train.tokens + 40 - joined.length);
+    for (const index of range(0, joined.length)) {
+      assert.ok(joined.inputLength(index) <= 64);
+      const openings = joined.weights(index).filter((_, turn) => turn % 3 === 0);
+      assert.ok(openings.every((weight, turn) => weight === (turn === 0 ? 1 : 0)));
+    }
+  });
+
   it('leaves nothing behind, and what was there untouched, when it fails', async (context) => {
     const folder = await temporaryFolder(context);
     const out = join(folder, 'set');
