@@ -65,7 +65,7 @@ export function demoCommand(): CommandUnknownOpts {
     .description('build, train, measure and talk to a small model of your own in a few minutes')
     .option('--corpus <file>', "conversations as TSV; the project's starter corpus unless given")
     .option('--out <folder>', 'where the dataset and the model go', 'runs/demo')
-    .option('--steps <count>', 'optimizer steps', wholeNumber(1), 1300)
+    .option('--steps <count>', 'optimizer steps', wholeNumber(1), 1050)
     .option('--seed <number>', 'where random numbers start', wholeNumber(0), 42)
     .addHelpText(
       'after',

@@ -49,10 +49,7 @@ describe('Session', () => {
   it('says what to do where a device is not there', async () => {
     await assert.rejects(Session.create(sumGraph(), { device: 'cuda' }), (error: unknown) => {
       assert.ok(error instanceof UserError);
-      assert.match(
-        error.message,
-        /^--device cuda: this machine cannot run the model there \(.+\); use --device cpu\.$/,
-      );
+      assert.match(error.message, /^--device cuda: .+ or use --device cpu\.$/);
       assert.ok(!error.message.includes('\n'));
       return true;
     });
