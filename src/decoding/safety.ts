@@ -52,8 +52,12 @@ interface PlainCharacter {
   readonly end: number;
 }
 
-/** A text in small letters without accents and disguises, and where each character came from. */
-function plain(text: string): PlainCharacter[] {
+/**
+ * A text in small letters without accents and disguises, and where each character came from.
+ *
+ * @param signs whether signs may stand for letters, as in `$hit` but not in `shit!`
+ */
+function plain(text: string, signs: boolean): PlainCharacter[] {
   const characters: PlainCharacter[] = [];
   let start = 0;
   for (const character of text) {
@@ -61,7 +65,8 @@ function plain(text: string): PlainCharacter[] {
     for (const part of character.normalize('NFKD').toLowerCase()) {
       // Marks over letters and characters without width do not count.
       if (/[\p{M}\p{Cf}]/u.test(part)) continue;
-      characters.push({ letter: DISGUISES[part] ?? part, start, end });
+      const disguised = signs || /[\p{L}\p{N}]/u.test(part);
+      characters.push({ letter: (disguised ? DISGUISES[part] : undefined) ?? part, start, end });
     }
     start = end;
   }
@@ -92,7 +97,11 @@ export class BlockList {
 
   /** The first entry that a text contains. */
   find(text: string): BlockedSpan | undefined {
-    const characters = plain(text);
+    return this.#findIn(text, true) ?? this.#findIn(text, false);
+  }
+
+  #findIn(text: string, signs: boolean): BlockedSpan | undefined {
+    const characters = plain(text, signs);
     const letters = characters.map(({ letter }) => letter).join('');
     // A letter may take two units of UTF-16; this finds its place among the characters.
     const starts = characters.flatMap(({ letter }, index) => Array.from(letter, () => index));
@@ -108,7 +117,7 @@ export class BlockList {
 }
 
 function patternOf(entry: string): RegExp {
-  const words = entry.split(/\s+/).map((word) => plain(word).map(({ letter }) => letter));
+  const words = entry.split(/\s+/).map((word) => plain(word, true).map(({ letter }) => letter));
   const escape = (letter: string) => letter.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
   const joined = words.map((word) => word.map((letter) => `${escape(letter)}+`).join(''));
   // Between single letters there may be signs or a space, but then between all of them: a word's

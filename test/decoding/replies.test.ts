@@ -6,10 +6,12 @@ import {
   BlockList,
   Decoder,
   Ensemble,
+  finishSearch,
   type Intervention,
   MutualInformation,
   Ranker,
   type ReplyCandidate,
+  replySearch,
   streamReply,
 } from '../../src/decoding/index.js';
 import { Tokenizer, trainVocabulary } from '../../src/tokenizer/index.js';
@@ -24,9 +26,8 @@ async function joined(pieces: AsyncIterable<string>): Promise<string> {
   return text;
 }
 
-/** The runs of `size` tokens of a text. */
-function runs(text: string, size: number): string[] {
-  const ids = tokenizer.encode(text);
+/** The runs of `size` tokens of a reply. */
+function runs(ids: readonly number[], size: number): string[] {
   return range(0, ids.length - size + 1).map((start) => ids.slice(start, start + size).join());
 }
 
@@ -40,8 +41,10 @@ describe('replies', () => {
       assert.equal(text, text.trim());
     }
     const greedy = { doSample: false, maxNewTokens: 25 };
-    const text = await joined(streamReply(decoder, tokenizer, ['hello'], greedy));
-    const repeated = runs(text, 3);
+    const search = replySearch(config.n_positions, tokenizer, ['hello'], greedy);
+    const [found] = await finishSearch(decoder, search);
+    const repeated = runs(found?.tokens ?? [], 3);
+    assert.ok(repeated.length > 3);
     assert.equal(new Set(repeated).size, repeated.length);
   });
 
@@ -59,8 +62,8 @@ describe('replies', () => {
     await using decoder = await Decoder.create(checkpoint.parameters, { threads: 1 });
     await using mmi = await MutualInformation.create(checkpoint, { threads: 1 });
     const score = Float32Array.from(range(0, config.n_embd), (place) => Math.sin(place));
-    const ranker = await Ranker.create({ ...checkpoint, score }, { threads: 1 });
-    await using ensemble = new Ensemble([
+    await using ranker = await Ranker.create({ ...checkpoint, score }, { threads: 1 });
+    const ensemble = new Ensemble([
       { name: 'updown', weight: 2, kind: 'cond', ranker },
       { name: 'depth', weight: -0.5, kind: 'cond', ranker },
       { name: 'human', weight: 3, kind: 'prior', ranker },
@@ -100,10 +103,7 @@ describe('replies', () => {
       streamReply(decoder, tokenizer, ['hello'], { ...options, doSample: false }),
     );
     const again = { ...blocked, blockList: [likeliest] };
-    assert.equal(
-      await joined(streamReply(decoder, tokenizer, ['hello'], again, services)),
-      'No.',
-    );
+    assert.equal(await joined(streamReply(decoder, tokenizer, ['hello'], again, services)), 'No.');
     assert.deepEqual(
       interventions.map(({ action }) => action),
       ['withheld', 'refused'],
@@ -113,7 +113,16 @@ describe('replies', () => {
 
 describe('BlockList', () => {
   const list = new BlockList(['shit', 'kill yourself']);
-  for (const text of ['Shit!', 'oh $h1t', 'shiiiit', 's.h.i.t', 's h i t', 'śhít', 'sh\u200Bit', 'KILL  yourself']) {
+  for (const text of [
+    'Shit!',
+    'oh $h1t',
+    'shiiiit',
+    's.h.i.t',
+    's h i t',
+    'śhít',
+    'sh\u200Bit',
+    'KILL  yourself',
+  ]) {
     it(`finds ${text}`, () => {
       assert.ok(list.find(text) !== undefined);
     });
