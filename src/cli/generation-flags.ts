@@ -156,6 +156,13 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
   if (greedy === true && doSample === true) {
     throw new UsageError('--greedy and --do-sample contradict each other; leave out one.');
   }
+  const { temperature, topK, topP, seed, penaltyAlpha } = flags;
+  const drawing = [temperature, penaltyAlpha === undefined ? topK : undefined, topP, seed];
+  if (greedy === true && drawing.some((value) => value !== undefined)) {
+    throw new UsageError(
+      '--greedy draws nothing; leave out --temperature, --top-k, --top-p and --seed.',
+    );
+  }
   if (reverseModel !== undefined && flags.rerank !== 'mmi') {
     throw new UsageError('--reverse-model is for --rerank mmi.');
   }
