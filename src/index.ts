@@ -39,11 +39,25 @@ export {
   trainTokenizer,
 } from './dataset/index.js';
 export {
+  BlockList,
+  Decoder,
   type DecoderOptions,
+  type DecodingOptions,
   DialogModel,
+  Ensemble,
+  generate,
+  type Generation,
   type GenerationOptions,
+  generateTokens,
+  type Intervention,
   loadModel,
+  type LoadOptions,
+  MutualInformation,
+  Ranker,
+  type ReplyCandidate,
   type ReplyOptions,
+  Scorer,
+  type Scores,
 } from './decoding/index.js';
 export {
   averageLength,

@@ -1,11 +1,20 @@
-import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
 import pc from 'picocolors';
-import { type DialogModel, type GenerationOptions, loadModel } from '../decoding/index.js';
+import {
+  type DialogModel,
+  type GenerationOptions,
+  loadModel,
+  type ReplyCandidate,
+} from '../decoding/index.js';
 import { DEVICES } from '../runtime/index.js';
 import { defined, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { generationFlags, toGenerationOptions } from './generation-flags.js';
+import {
+  rerankingModels,
+  toGenerationOptions,
+  commandWithGenerationFlags,
+} from './generation-flags.js';
 
 const HELP = `  /reset  start over
   /undo   take back the last exchange
@@ -13,34 +22,40 @@ const HELP = `  /reset  start over
   /help   this list
   /quit   leave (as Ctrl-D does); Ctrl-C ends a reply`;
 
+/** How many turns a model takes in a conversation with itself. */
+const SELF_TURNS = 10;
+
+/** What opens such a conversation. */
+const SELF_GREETING = 'Hello! How are you?';
+
 /** `dialogpt chat`: a conversation in the terminal. */
 export function chatCommand(): CommandUnknownOpts {
-  return new Command('chat')
+  return commandWithGenerationFlags('chat')
     .description('talk to a model in the terminal')
     .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
     .option('--once', 'reply to one line and leave')
-    .addOption(generationFlags.maxNewTokens)
-    .addOption(generationFlags.greedy)
-    .addOption(generationFlags.temperature)
-    .addOption(generationFlags.topK)
-    .addOption(generationFlags.topP)
-    .addOption(generationFlags.maxHistoryTurns)
-    .addOption(generationFlags.seed)
+    .option('--greeting <text>', 'what the model says first')
+    .option('--self [turns]', 'the model talks to itself, from the greeting on', wholeNumber(1))
+    .option('--show-candidates', 'show all candidates with their scores on standard error')
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',
-      `\nIn the conversation:\n${HELP}\n\nExample:\n  dialogpt chat --model my-model\n  echo "Hello!" | dialogpt chat --model my-model --once`,
+      `\nIn the conversation:\n${HELP}\n\nExample:\n  dialogpt chat --model my-model\n  echo "Hello!" | dialogpt chat --model my-model --once\n  dialogpt chat --model my-model --num-candidates 16 --rerank mmi --reverse-model my-reverse-model --show-candidates\n  dialogpt chat --model my-model --self 20 --greeting "How was your day?"`,
     )
-    .action(async ({ model: path, once, device, threads, ...flags }) => {
-      const options = toGenerationOptions(flags);
-      await using model = await loadModel(await findModel(path), {
-        device,
-        ...defined({ threads }),
+    .action(async (flags) => {
+      const options = await toGenerationOptions(flags);
+      await using model = await loadModel(await findModel(flags.model), {
+        device: flags.device,
+        ...defined({ threads: flags.threads }),
+        ...(await rerankingModels(flags)),
       });
-      await new Chat(model, options).run(once === true);
+      const chat = new Chat(model, options, flags.showCandidates === true, flags.greeting);
+      const { self } = flags;
+      if (self === undefined) await chat.run(flags.once === true);
+      else await chat.talkToItself(typeof self === 'number' ? self : SELF_TURNS);
     });
 }
 
@@ -49,11 +64,43 @@ class Chat {
   readonly #model: DialogModel;
   readonly #options: GenerationOptions;
   readonly #interactive = process.stdin.isTTY && process.stdout.isTTY;
-  #history: string[] = [];
+  readonly #showCandidates: boolean;
+  readonly #greeting: string | undefined;
+  #history: string[];
 
-  constructor(model: DialogModel, options: GenerationOptions) {
+  constructor(
+    model: DialogModel,
+    options: GenerationOptions,
+    showCandidates: boolean,
+    greeting: string | undefined,
+  ) {
     this.#model = model;
     this.#options = options;
+    this.#showCandidates = showCandidates;
+    this.#greeting = greeting;
+    this.#history = this.#opening();
+  }
+
+  #opening(): string[] {
+    return this.#greeting === undefined ? [] : [this.#greeting];
+  }
+
+  /** Both sides are the model; the history alone tells them apart. */
+  async talkToItself(turns: number): Promise<void> {
+    if (this.#history.length === 0) this.#history.push(SELF_GREETING);
+    console.log(`A: ${this.#history.join('')}`);
+    const controller = new AbortController();
+    const stop = () => {
+      controller.abort();
+    };
+    process.once('SIGINT', stop);
+    for (let turn = 0; turn < turns && !controller.signal.aborted; turn++) {
+      process.stdout.write(turn % 2 === 0 ? 'B: ' : 'A: ');
+      const reply = await this.#reply(controller.signal);
+      if (reply.trim() === '') break;
+      this.#history.push(reply);
+    }
+    process.off('SIGINT', stop);
   }
 
   async run(once: boolean): Promise<void> {
@@ -67,6 +114,7 @@ class Chat {
       else replying.abort();
     });
     if (this.#interactive) console.log(pc.dim('Say something; /help lists the commands.'));
+    if (this.#greeting !== undefined) console.log(this.#greeting);
     if (this.#interactive) terminal.prompt();
     for await (const line of terminal) {
       const message = line.trim();
@@ -88,15 +136,15 @@ class Chat {
         console.log(HELP);
         return;
       case '/reset':
-        this.#history = [];
+        this.#history = this.#opening();
         this.#note('A new conversation.');
         return;
       case '/undo':
-        this.#history.splice(-2);
+        if (this.#history.length > 1) this.#history.splice(-2);
         this.#note(this.#history.at(-1) ?? 'A new conversation.');
         return;
       case '/retry':
-        if (this.#history.length === 0) {
+        if (this.#history.length < 2) {
           this.#note('There is nothing to reply to yet.');
           return;
         }
@@ -114,7 +162,21 @@ class Chat {
 
   async #reply(signal: AbortSignal): Promise<string> {
     let reply = '';
-    for await (const piece of this.#model.reply(this.#history, { ...this.#options, signal })) {
+    const pieces = this.#model.reply(this.#history, {
+      ...this.#options,
+      signal,
+      onIntervention: ({ message }) => {
+        this.#note(message);
+      },
+      ...(this.#showCandidates
+        ? {
+            onCandidates: (candidates) => {
+              for (const candidate of candidates) this.#note(describeCandidate(candidate));
+            },
+          }
+        : {}),
+    });
+    for await (const piece of pieces) {
       process.stdout.write(piece);
       reply += piece;
     }
@@ -125,4 +187,10 @@ class Chat {
   #note(text: string): void {
     process.stderr.write(`${pc.dim(text)}\n`);
   }
+}
+
+/** A candidate with its scores on one line. */
+function describeCandidate({ text, scores }: ReplyCandidate): string {
+  const listed = Object.entries(scores).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+  return `  ${listed.join('  ')}  ${text}`;
 }

@@ -1,50 +1,277 @@
-import { Option } from '@commander-js/extra-typings';
-import type { GenerationOptions } from '../decoding/index.js';
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
+import { UserError } from '../base/errors.js';
+import { readText } from '../base/files.js';
+import { type GenerationOptions, generationOptions, type LoadOptions } from '../decoding/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { findModel } from './find-model.js';
 
-/** The flags of decoding, named as in Hugging Face's `generate`, for every command that decodes. */
-export const generationFlags = {
-  maxNewTokens: new Option('--max-new-tokens <tokens>', 'the longest reply (60)').argParser(
-    wholeNumber(1),
-  ),
-  greedy: new Option('--greedy', 'always take the likeliest token'),
-  temperature: new Option(
-    '--temperature <number>',
-    'below 1 is safer, above is bolder (0.7)',
-  ).argParser(number('a number above 0', (value) => value > 0)),
-  topK: new Option(
-    '--top-k <tokens>',
-    'draw from this many likeliest tokens (40; 0 is all)',
-  ).argParser(wholeNumber(0)),
-  topP: new Option(
-    '--top-p <share>',
-    'draw from the likeliest tokens of this probability together (1)',
-  ).argParser(number('a number above 0 and up to 1', (value) => value > 0 && value <= 1)),
-  maxHistoryTurns: new Option(
-    '--max-history-turns <turns>',
-    'turns of the conversation to read (5; 0 is all that fit)',
-  ).argParser(wholeNumber(0)),
-  seed: new Option('--seed <number>', 'makes replies repeatable').argParser(wholeNumber(0)),
-} as const;
+const positive = (value: number) => value > 0;
+const share = (value: number) => value > 0 && value <= 1;
 
-/** What {@link generationFlags} read. */
-export interface GenerationFlags {
-  readonly maxNewTokens?: number;
-  readonly greedy?: true;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly maxHistoryTurns?: number;
-  readonly seed?: number;
+/** What the flags of {@link commandWithGenerationFlags} read. */
+export type GenerationFlags = Readonly<{
+  maxNewTokens?: number;
+  minNewTokens?: number;
+  maxLength?: number;
+  minLength?: number;
+  greedy?: true;
+  doSample?: true;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  typicalP?: number;
+  repetitionPenalty?: number;
+  // Commander takes `--no-repeat-…` for the negation of `--repeat-…`, which is true unless given.
+  repeatNgramSize: number | boolean;
+  repeatReplyNgramSize: number | boolean;
+  repeatHistoryNgramSize: number | boolean;
+  badWords?: string[];
+  numBeams?: number;
+  numBeamGroups?: number;
+  diversityPenalty?: number;
+  lengthPenalty?: number;
+  earlyStopping?: boolean | 'never';
+  penaltyAlpha?: number;
+  numCandidates?: number;
+  rerank?: 'mmi' | 'ranker';
+  reverseModel?: string;
+  ranker?: string[];
+  safety: boolean;
+  blockList?: string;
+  persona?: string[];
+  maxHistoryTurns?: number;
+  seed?: number;
+}>;
+
+/** `true`, `false` or `never`, as `early_stopping` takes them. */
+function stopping(text: string): boolean | 'never' {
+  if (text === 'never') return text;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new InvalidArgumentError('Give true, false or never.');
 }
 
-/** Flags as options of the library. */
-export function toGenerationOptions({ greedy, ...flags }: GenerationFlags): GenerationOptions {
-  const sampling = [flags.temperature, flags.topK, flags.topP, flags.seed];
-  if (greedy === true && sampling.some((value) => value !== undefined)) {
+/**
+ * A command that decodes, with the flags of decoding, named as in Hugging Face's `generate`.
+ * {@link toGenerationOptions} makes the library's options of what they read.
+ */
+export function commandWithGenerationFlags(name: string): Command<[], GenerationFlags> {
+  return new Command(name)
+    .option('--max-new-tokens <tokens>', 'the longest reply (60)', wholeNumber(1))
+    .option('--min-new-tokens <tokens>', 'the shortest reply (1)', wholeNumber(0))
+    .option('--max-length <tokens>', 'the longest history and reply together', wholeNumber(1))
+    .option('--min-length <tokens>', 'the shortest history and reply together', wholeNumber(0))
+    .option('--greedy', 'always take the likeliest token')
+    .option('--do-sample', 'draw at random in beam search too')
+    .option(
+      '--temperature <number>',
+      'below 1 is safer, above is bolder (0.7)',
+      number('a number above 0', positive),
+    )
+    .option(
+      '--top-k <tokens>',
+      'draw from this many likeliest tokens (40; 0 is all)',
+      wholeNumber(0),
+    )
+    .option(
+      '--top-p <share>',
+      'draw from the likeliest tokens of this probability together (1)',
+      number('a number above 0 and up to 1', share),
+    )
+    .option(
+      '--min-p <share>',
+      "draw from tokens of at least this share of the likeliest one's probability (0)",
+      number('a number from 0 to 1', (value) => value >= 0 && value <= 1),
+    )
+    .option(
+      '--typical-p <share>',
+      'draw from the most typical tokens of this probability together (1)',
+      number('a number above 0 and up to 1', share),
+    )
+    .option(
+      '--repetition-penalty <number>',
+      'above 1, tokens that were there become less likely (1)',
+      number('a number above 0', positive),
+    )
+    .option(
+      '--no-repeat-ngram-size <tokens>',
+      'no run of this many tokens comes twice, the history included (0: allowed)',
+      wholeNumber(0),
+    )
+    .option(
+      '--no-repeat-reply-ngram-size <tokens>',
+      'the same within a reply (3; 0: allowed)',
+      wholeNumber(0),
+    )
+    .option(
+      '--no-repeat-history-ngram-size <tokens>',
+      "the same for the speaker's earlier replies (6; 0: allowed)",
+      wholeNumber(0),
+    )
+    .option('--bad-words <words...>', 'words and phrases that are never generated')
+    .option('--num-beams <beams>', 'continuations kept side by side (1)', wholeNumber(1))
+    .option('--num-beam-groups <groups>', 'groups of beams that differ (1)', wholeNumber(1))
+    .option(
+      '--diversity-penalty <number>',
+      'what a token costs that an earlier group chose',
+      number('a number above 0', positive),
+    )
+    .option(
+      '--length-penalty <number>',
+      'above 0 favours long beams, below short ones (1)',
+      number('a number', () => true),
+    )
+    .option('--early-stopping <when>', 'when beams end: true, false or never (false)', stopping)
+    .option(
+      '--penalty-alpha <share>',
+      'contrastive search: the weight of being unlike what came before',
+      number('a number above 0 and up to 1', share),
+    )
+    .option('--num-candidates <count>', 'replies to choose from (1)', wholeNumber(1))
+    .addOption(
+      new Option('--rerank <how>', 'what chooses among candidates').choices([
+        'mmi',
+        'ranker',
+      ] as const),
+    )
+    .option('--reverse-model <name>', 'a model of reversed conversations, for --rerank mmi')
+    .option(
+      '--ranker <name[=weight]...>',
+      'ranking models for --rerank ranker: updown, depth, width, human-vs-rand, human-vs-machine, or a path',
+    )
+    .option('--no-safety', 'say every reply, blocked words or not, as it is generated')
+    .option('--block-list <file>', 'the words and phrases to block, one a line')
+    .option('--persona <lines...>', 'what the speaker is like, one sentence each')
+    .option(
+      '--max-history-turns <turns>',
+      'turns of the conversation to read (5; 0 is all that fit)',
+      wholeNumber(0),
+    )
+    .option('--seed <number>', 'makes replies repeatable', wholeNumber(0));
+}
+
+/** Flags as options of the library; options that contradict each other are named as flags. */
+export async function toGenerationOptions(flags: GenerationFlags): Promise<GenerationOptions> {
+  const { greedy, doSample, blockList, reverseModel, ranker } = flags;
+  if (greedy === true && doSample === true) {
+    throw new UsageError('--greedy and --do-sample contradict each other; leave out one.');
+  }
+  const { temperature, topK, topP, seed, penaltyAlpha } = flags;
+  const drawing = [temperature, penaltyAlpha === undefined ? topK : undefined, topP, seed];
+  if (greedy === true && drawing.some((value) => value !== undefined)) {
     throw new UsageError(
       '--greedy draws nothing; leave out --temperature, --top-k, --top-p and --seed.',
     );
   }
-  return { ...defined({ ...flags }), ...(greedy === true ? { doSample: false } : {}) };
+  if (reverseModel !== undefined && flags.rerank !== 'mmi') {
+    throw new UsageError('--reverse-model is for --rerank mmi.');
+  }
+  if (ranker !== undefined && flags.rerank !== 'ranker') {
+    throw new UsageError('--ranker is for --rerank ranker.');
+  }
+  const words = blockList === undefined ? undefined : await readText(blockList);
+  const options: GenerationOptions = {
+    ...defined({
+      maxNewTokens: flags.maxNewTokens,
+      minNewTokens: flags.minNewTokens,
+      maxLength: flags.maxLength,
+      minLength: flags.minLength,
+      temperature: flags.temperature,
+      topK: flags.topK,
+      topP: flags.topP,
+      minP: flags.minP,
+      typicalP: flags.typicalP,
+      repetitionPenalty: flags.repetitionPenalty,
+      noRepeatNgramSize: size(flags.repeatNgramSize),
+      noRepeatReplyNgramSize: size(flags.repeatReplyNgramSize),
+      noRepeatHistoryNgramSize: size(flags.repeatHistoryNgramSize),
+      badWords: flags.badWords,
+      numBeams: flags.numBeams,
+      numBeamGroups: flags.numBeamGroups,
+      diversityPenalty: flags.diversityPenalty,
+      lengthPenalty: flags.lengthPenalty,
+      earlyStopping: flags.earlyStopping,
+      penaltyAlpha: flags.penaltyAlpha,
+      numCandidates: flags.numCandidates,
+      rerank: flags.rerank,
+      safety: flags.safety,
+      persona: flags.persona,
+      maxHistoryTurns: flags.maxHistoryTurns,
+      seed: flags.seed,
+      blockList: words?.split(/\r?\n/).filter((line) => line.trim() !== ''),
+    }),
+    ...(greedy === true ? { doSample: false } : doSample === true ? { doSample } : {}),
+  };
+  try {
+    generationOptions(options);
+  } catch (error) {
+    throw error instanceof UserError ? new UsageError(inFlags(error.message)) : error;
+  }
+  return options;
+}
+
+/** A size that was given. */
+function size(value: number | boolean | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** A message of the library with the command line's names. */
+function inFlags(message: string): string {
+  return message
+    .replace('Generation option ', '--')
+    .replace(
+      /\b[a-z]+(?:[A-Z][a-z]*)+\b/g,
+      (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+    )
+    .replace('----', '--');
+}
+
+/** DialogRPT's rankers, which of them tell people from others, and their names on the hub. */
+const RANKERS: ReadonlyMap<string, 'prior' | 'cond'> = new Map([
+  ['updown', 'cond'],
+  ['depth', 'cond'],
+  ['width', 'cond'],
+  ['human-vs-rand', 'prior'],
+  ['human-vs-machine', 'prior'],
+]);
+
+/** A ranker as the command line names it. */
+export interface NamedRanker {
+  readonly name: string;
+  readonly path: string;
+  readonly weight: number;
+  readonly kind: 'prior' | 'cond';
+}
+
+/** Finds the rankers that a person named, `NAME` or `NAME=WEIGHT` each. */
+export async function findRankers(names: readonly string[]): Promise<NamedRanker[]> {
+  const found: NamedRanker[] = [];
+  for (const text of names) {
+    const [, name = text, amount = '1'] = /^(.*?)(?:=([^=]*))?$/.exec(text) ?? [];
+    const weight = Number(amount);
+    if (amount.trim() === '' || !Number.isFinite(weight)) {
+      throw new UsageError(`--ranker ${text}: "${amount}" is no weight; give a number after =.`);
+    }
+    const kind = RANKERS.get(name);
+    const path = await findModel(kind === undefined ? name : `microsoft/DialogRPT-${name}`);
+    found.push({ name, path, weight, kind: kind ?? 'cond' });
+  }
+  return found;
+}
+
+/** The models besides the speaker that the flags name. */
+export async function rerankingModels({
+  rerank,
+  reverseModel,
+  ranker,
+}: GenerationFlags): Promise<Pick<LoadOptions, 'reverseModel' | 'rankers'>> {
+  if (rerank === 'mmi') {
+    if (reverseModel === undefined) throw new UsageError('--rerank mmi needs a --reverse-model.');
+    return { reverseModel: await findModel(reverseModel) };
+  }
+  if (rerank === 'ranker') {
+    if (ranker === undefined) throw new UsageError('--rerank ranker needs at least one --ranker.');
+    return { rankers: await findRankers(ranker) };
+  }
+  return {};
 }

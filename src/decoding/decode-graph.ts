@@ -10,6 +10,9 @@ import {
 /** The name of the output with the scores of the next token: `[batch, vocab_size]`. */
 export const LOGITS = 'logits';
 
+/** The name of the output with the last layer's states of the new tokens: `[batch·time, n_embd]`. */
+export const HIDDEN_STATES = 'hidden_states';
+
 /**
  * A graph that reads new tokens after those in a cache of keys and values and scores the token
  * after the last of each row. The same graph reads a prompt and takes single steps.
@@ -24,11 +27,12 @@ export function decodeGraph(config: Gpt2Config, fused = true): Graph {
   const ids = graph.input('ids', 'int64', ['batch', 'time']);
   const positions = graph.input('positions', 'int64', ['batch', 'time']);
   const attention = cachedAttention(graph, config, positions);
-  const hidden = forward(config, parameter, { ids, positions }, attention);
-  const last = gather(
-    reshape(hidden, ['batch·time', config.n_embd]),
-    graph.input('last', 'int64', ['batch']),
-  );
+  const hidden = reshape(forward(config, parameter, { ids, positions }, attention), [
+    'batch·time',
+    config.n_embd,
+  ]);
+  const last = gather(hidden, graph.input('last', 'int64', ['batch']));
+  graph.output(HIDDEN_STATES, hidden);
   graph.output(LOGITS, matmul(last, parameter(TOKEN_EMBEDDING), { transposeB: true }));
   return graph;
 }

@@ -1,6 +1,11 @@
 import { UserError } from '../base/errors.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 
+/** A turn's tokens and the end of text; white space counts as single spaces, none at the ends. */
+export function turnTokens(tokenizer: Tokenizer, turn: string): number[] {
+  return [...tokenizer.encode(turn.trim().replace(/\s+/g, ' ')), tokenizer.endOfText];
+}
+
 /**
  * A conversation so far as the tokens that a reply is generated after: each turn followed by the
  * end-of-text token. If there are more turns or tokens than allowed, whole turns are left out from
@@ -18,9 +23,8 @@ export function promptTokens(
   mostTurns = 0,
 ): number[] {
   const turns = history
-    .map((turn) => turn.trim().replace(/\s+/g, ' '))
-    .filter((turn) => turn !== '')
-    .map((turn) => [...tokenizer.encode(turn), tokenizer.endOfText]);
+    .filter((turn) => turn.trim() !== '')
+    .map((turn) => turnTokens(tokenizer, turn));
   const last = turns.pop();
   if (last === undefined)
     throw new UserError('There is nothing to reply to: the message is empty.');
@@ -31,4 +35,28 @@ export function promptTokens(
     prompt = [...turn, ...prompt];
   }
   return prompt;
+}
+
+/**
+ * The same after what the speaker is like: the persona's lines come first, each as a turn, and are
+ * never left out.
+ *
+ * @throws UserError if the persona takes more than half of the room.
+ */
+export function personaPrompt(
+  tokenizer: Tokenizer,
+  persona: readonly string[],
+  history: readonly string[],
+  longest: number,
+  mostTurns: number,
+): number[] {
+  const lines = persona
+    .filter((line) => line.trim() !== '')
+    .flatMap((line) => turnTokens(tokenizer, line));
+  if (lines.length > longest / 2) {
+    throw new UserError(
+      `Generation option persona: its ${lines.length} tokens leave too little room of ${longest}; shorten it.`,
+    );
+  }
+  return [...lines, ...promptTokens(tokenizer, history, longest - lines.length, mostTurns)];
 }

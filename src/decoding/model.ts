@@ -3,13 +3,20 @@ import { ReadableStream } from 'node:stream/web';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { UserError } from '../base/errors.js';
 import { generationOptions, type GenerationOptions } from './options.js';
-import type { DecoderOptions } from './decoder.js';
-import { type ModelRequest, modelEvent } from './protocol.js';
+import { type LoadOptions, type ModelRequest, modelEvent } from './protocol.js';
+import type { ReplyCandidate } from './reply.js';
+import type { Intervention } from './safety.js';
+
+export type { LoadOptions };
 
 /** How {@link DialogModel.reply} replies. */
 export interface ReplyOptions extends GenerationOptions {
   /** Ends the reply; what has been generated so far has been yielded. */
   readonly signal?: AbortSignal;
+  /** Is told of all candidates, the best first, before the reply comes. */
+  readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
+  /** Is told of each reply that the safety layer withholds. */
+  readonly onIntervention?: (intervention: Intervention) => void;
 }
 
 /**
@@ -34,7 +41,7 @@ export class DialogModel {
    * @param path a folder in Hugging Face's layout, such as `dialogpt train` writes
    * @throws UserError if there is no such model or it is damaged.
    */
-  static async load(path: string, options: DecoderOptions = {}): Promise<DialogModel> {
+  static async load(path: string, options: LoadOptions = {}): Promise<DialogModel> {
     const worker = new Worker(new URL('./model-worker.js', import.meta.url), {
       workerData: { path, options },
     });
@@ -55,12 +62,17 @@ export class DialogModel {
    */
   async *reply(
     history: readonly string[],
-    { signal, ...options }: ReplyOptions = {},
+    { signal, onCandidates, onIntervention, ...options }: ReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     generationOptions(options);
     if (isAborted(signal)) return;
     const { port1: port, port2 } = new MessageChannel();
-    const request: ModelRequest = { history: [...history], options, port: port2 };
+    const request: ModelRequest = {
+      history: [...history],
+      options,
+      candidates: onCandidates !== undefined,
+      port: port2,
+    };
     let cancelled = false;
     let fail: (error: Error) => void = () => undefined;
     const pieces = new ReadableStream<string>({
@@ -73,6 +85,8 @@ export class DialogModel {
           if (cancelled) return;
           const event = modelEvent(message);
           if (event.type === 'piece') controller.enqueue(event.text);
+          else if (event.type === 'candidates') onCandidates?.(event.candidates);
+          else if (event.type === 'intervention') onIntervention?.(event);
           else if (event.type === 'done') port.close();
           else if (event.type === 'failed') {
             controller.error(event.user ? new UserError(event.message) : new Error(event.message));
@@ -110,7 +124,7 @@ export class DialogModel {
 }
 
 /** Loads a model to talk to; see {@link DialogModel.load}. */
-export async function loadModel(path: string, options: DecoderOptions = {}): Promise<DialogModel> {
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<DialogModel> {
   return DialogModel.load(path, options);
 }
 

@@ -1,11 +1,37 @@
 import { MessagePort } from 'node:worker_threads';
 import { z } from 'zod';
+import { DEVICES } from '../runtime/index.js';
 import type { GenerationOptions } from './options.js';
+
+const rankerSchema = z.object({
+  /** The name its scores have. */
+  name: z.string(),
+  /** A folder or file of a ranking model. */
+  path: z.string(),
+  weight: z.number().default(1),
+  /** `prior` tells people's responses from others; `cond` tells how people like them. */
+  kind: z.enum(['prior', 'cond']).default('cond'),
+});
+
+export const loadOptionsSchema = z.object({
+  device: z.enum(DEVICES).exactOptional(),
+  threads: z.number().exactOptional(),
+  exact: z.boolean().exactOptional(),
+  /** A model of reversed conversations, for `rerank: 'mmi'`. */
+  reverseModel: z.string().exactOptional(),
+  /** Ranking models, for `rerank: 'ranker'`. */
+  rankers: z.array(rankerSchema).exactOptional(),
+});
+
+/** How a model is loaded: where it computes, and the models that choose among its replies. */
+export type LoadOptions = z.input<typeof loadOptionsSchema>;
 
 /** What a model's thread is asked: to reply to a history, over a port of its own. */
 export interface ModelRequest {
   readonly history: readonly string[];
   readonly options: GenerationOptions;
+  /** Whether all candidates are to be told. */
+  readonly candidates: boolean;
   /** Pieces and the end come here; when the other side closes it, the reply ends early. */
   readonly port: MessagePort;
 }
@@ -13,6 +39,16 @@ export interface ModelRequest {
 const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
   z.object({ type: z.literal('piece'), text: z.string() }),
+  z.object({
+    type: z.literal('candidates'),
+    candidates: z.array(z.object({ text: z.string(), scores: z.record(z.string(), z.number()) })),
+  }),
+  z.object({
+    type: z.literal('intervention'),
+    action: z.enum(['withheld', 'refused']),
+    entry: z.string(),
+    message: z.string(),
+  }),
   z.object({ type: z.literal('done') }),
   z.object({ type: z.literal('failed'), message: z.string(), user: z.boolean() }),
 ]);
@@ -28,6 +64,7 @@ export function modelEvent(message: unknown): ModelEvent {
 const requestSchema = z.object({
   history: z.array(z.string()),
   options: z.custom<GenerationOptions>((value) => typeof value === 'object'),
+  candidates: z.boolean(),
   port: z.instanceof(MessagePort),
 });
 

@@ -1,63 +1,196 @@
-import { Random } from '../base/random.js';
+import { at } from '../base/arrays.js';
+import { UserError } from '../base/errors.js';
 import type { Tokenizer } from '../tokenizer/index.js';
-import type { Decoder } from './decoder.js';
-import { promptTokens } from './history.js';
-import { type GenerationOptions, generationOptions } from './options.js';
-import { argmax, candidates, draw } from './sampling.js';
+import type { Constraint } from './constraints.js';
+import { type Decoder } from './decoder.js';
+import { dialogueConstraints } from './dialogue.js';
+import { searchOf, streamTokens } from './generate.js';
+import { personaPrompt } from './history.js';
+import {
+  type CompleteDecodingOptions,
+  type CompleteGenerationOptions,
+  DEFAULT_NEW_TOKENS,
+  type GenerationOptions,
+  generationOptions,
+} from './options.js';
+import type { Reranker, Scores } from './rerank.js';
+import { BlockList, type Intervention } from './safety.js';
+import { finishSearch, type Generation, type Search } from './search.js';
+import { freshSeed, searchTask } from './task.js';
 
-/** A number that nobody asked for, for replies without a seed. */
-function freshSeed(): number {
-  return Math.floor(Math.random() * 2 ** 32);
+/** How often a reply is generated anew before it is refused. */
+const SAFETY_ATTEMPTS = 3;
+
+/** A reply that was considered. */
+export interface ReplyCandidate {
+  readonly text: string;
+  /** In beam search, the beam's score; what the rerankers say; `final` decides. */
+  readonly scores: Scores;
 }
 
-/**
- * Generates the tokens after a prompt one by one, until the end of text, which is not among them.
- *
- * @param prompt at least one token
- */
-export async function* generateTokens(
-  decoder: Decoder,
-  endOfText: number,
-  prompt: readonly number[],
+/** What replying needs besides the decoder and the conversation. */
+export interface ReplyServices {
+  /** What chooses among candidates, by the name of the option `rerank`. */
+  readonly rerankers?: Partial<Record<'mmi' | 'ranker', Reranker>>;
+  /** Is told of all candidates, the best first, before the reply comes. */
+  readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
+  /** Is told of each reply that is not said. */
+  readonly onIntervention?: (intervention: Intervention) => void;
+}
+
+/** What a reply is generated from. */
+interface ReplyPlan {
+  readonly prompt: readonly number[];
+  readonly constraints: readonly Constraint[];
+  readonly options: CompleteDecodingOptions;
+}
+
+function planReply(
+  positions: number,
+  tokenizer: Tokenizer,
+  history: readonly string[],
+  options: CompleteGenerationOptions,
+): ReplyPlan {
+  const { maxNewTokens, maxLength, maxHistoryTurns, persona } = options;
+  // A reply has room for as much as it may have, but the prompt for at least half.
+  const wanted = maxNewTokens ?? (maxLength === undefined ? DEFAULT_NEW_TOKENS : 1);
+  const room = Math.min(positions, maxLength ?? positions);
+  const longest = Math.max(1, room - Math.min(wanted, Math.floor(room / 2)));
+  const prompt = personaPrompt(tokenizer, persona, history, longest, maxHistoryTurns);
+  const constraints = dialogueConstraints(tokenizer, history, prompt.length, options);
+  return { prompt, constraints, options };
+}
+
+/** The search for a reply to a conversation, for {@link runSearches}. */
+export function replySearch(
+  positions: number,
+  tokenizer: Tokenizer,
+  history: readonly string[],
   options: GenerationOptions = {},
-): AsyncGenerator<number, void, undefined> {
-  const settings = generationOptions(options);
-  const random = new Random(settings.seed ?? freshSeed());
-  const ids = [...prompt];
-  const longest = Math.min(settings.maxNewTokens, decoder.config.n_positions - prompt.length);
-  for (let count = 0; count < longest; count++) {
-    const logits = await decoder.logits(ids);
-    if (count < settings.minNewTokens) logits[endOfText] = -Infinity;
-    const token = settings.doSample ? draw(candidates(logits, settings), random) : argmax(logits);
-    if (token === endOfText) return;
-    yield token;
-    ids.push(token);
-  }
+): Search {
+  const plan = planReply(positions, tokenizer, history, generationOptions(options));
+  return searchOf(
+    searchTask(plan.prompt, tokenizer.endOfText, positions, plan.options, plan.constraints),
+  );
+}
+
+/** The text of a generated reply. */
+export function replyText(tokenizer: Tokenizer, { tokens }: Generation): string {
+  return tokenizer.decode(tokens).trim();
 }
 
 /**
- * A reply to the last turn of a conversation, piece by piece as it is generated.
+ * A reply to the last turn of a conversation, piece by piece as it is generated. With candidates
+ * or safety, it comes in one piece when it is chosen.
  *
  * @param history the turns so far, oldest first
+ * @throws UserError if an option cannot be, or there is nothing to reply to.
  */
 export async function* streamReply(
   decoder: Decoder,
   tokenizer: Tokenizer,
   history: readonly string[],
   options: GenerationOptions = {},
+  services: ReplyServices = {},
 ): AsyncGenerator<string, void, undefined> {
-  const { maxNewTokens, maxHistoryTurns } = generationOptions(options);
-  const room = decoder.config.n_positions;
-  const longest = Math.max(1, room - Math.min(maxNewTokens, Math.floor(room / 2)));
-  const prompt = promptTokens(tokenizer, history, longest, maxHistoryTurns);
+  const complete = generationOptions(options);
+  if (complete.numReturnSequences > 1 || complete.safety || services.onCandidates !== undefined) {
+    yield await chooseReply(decoder, tokenizer, history, complete, services);
+    return;
+  }
+  const plan = planReply(decoder.config.n_positions, tokenizer, history, complete);
   const text = tokenizer.decoder();
   let started = false;
-  for await (const token of generateTokens(decoder, tokenizer.endOfText, prompt, options)) {
-    let piece = text.push(token);
-    if (!started) piece = piece.trimStart();
-    started ||= piece !== '';
-    if (piece !== '') yield piece;
+  // White space is held back until something follows it, so that none is at the end.
+  let held = '';
+  const { endOfText } = tokenizer;
+  for await (const token of streamTokens(
+    decoder,
+    endOfText,
+    plan.prompt,
+    plan.options,
+    plan.constraints,
+  )) {
+    const grown: string = held + text.push(token);
+    const shown: string = started ? grown.trimEnd() : grown.trim();
+    held = shown === '' && !started ? '' : grown.slice(grown.trimEnd().length);
+    started ||= shown !== '';
+    if (shown !== '') yield shown;
   }
   const rest = text.end();
-  if (rest !== '') yield rest;
+  if (rest !== '') yield held + rest;
+}
+
+/** Generates candidates, ranks them and takes the best that may be said. */
+async function chooseReply(
+  decoder: Decoder,
+  tokenizer: Tokenizer,
+  history: readonly string[],
+  options: CompleteGenerationOptions,
+  services: ReplyServices,
+): Promise<string> {
+  const blockList = options.safety ? new BlockList(options.blockList) : undefined;
+  const plan = planReply(decoder.config.n_positions, tokenizer, history, options);
+  const seed = options.seed ?? freshSeed();
+  // Without chance, every attempt would be the same.
+  const attempts = options.doSample && blockList !== undefined ? SAFETY_ATTEMPTS : 1;
+  let entry = '';
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const drawn = { ...plan.options, seed: seed + attempt * 2 ** 20 };
+    const task = searchTask(
+      plan.prompt,
+      tokenizer.endOfText,
+      decoder.config.n_positions,
+      drawn,
+      plan.constraints,
+    );
+    const generations = await finishSearch(decoder, searchOf(task));
+    const ranked = await rankCandidates(tokenizer, history, generations, options, services);
+    services.onCandidates?.(ranked);
+    for (const { text } of ranked) {
+      const blocked = blockList?.find(text);
+      if (blocked === undefined) return text;
+      ({ entry } = blocked);
+      services.onIntervention?.({
+        action: 'withheld',
+        entry,
+        message: `A reply was withheld because it contains "${blocked.found}".`,
+      });
+    }
+  }
+  services.onIntervention?.({
+    action: 'refused',
+    entry,
+    message: 'Every attempt at a reply had to be withheld.',
+  });
+  return options.refusal;
+}
+
+async function rankCandidates(
+  tokenizer: Tokenizer,
+  history: readonly string[],
+  generations: readonly Generation[],
+  { rerank }: CompleteGenerationOptions,
+  { rerankers }: ReplyServices,
+): Promise<readonly ReplyCandidate[]> {
+  const texts = generations.map((generation) => replyText(tokenizer, generation));
+  if (rerank === 'none') {
+    return texts.map((text, index): ReplyCandidate => {
+      const score = generations[index]?.score;
+      return { text, scores: score === undefined ? {} : { final: score } };
+    });
+  }
+  const reranker = rerankers?.[rerank];
+  if (reranker === undefined) {
+    throw new UserError(
+      rerank === 'mmi'
+        ? 'Generation option rerank: mmi needs a reverse model; load one with reverseModel.'
+        : 'Generation option rerank: ranker needs ranking models; load some with rankers.',
+    );
+  }
+  const different = [...new Set(texts)];
+  const scores = await reranker.score(history, different);
+  return different
+    .map((text, index): ReplyCandidate => ({ text, scores: at(scores, index) }))
+    .sort((a, b) => (b.scores.final ?? 0) - (a.scores.final ?? 0));
 }

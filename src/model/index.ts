@@ -22,6 +22,7 @@ export {
   type TokenInputs,
   trainingDropout,
 } from './forward.js';
+export { raggedPlaces, type RaggedPlaces } from './ragged.js';
 export {
   layerParameter,
   type Parameter,

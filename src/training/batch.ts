@@ -1,9 +1,7 @@
 import { at } from '../base/arrays.js';
 import { type Example, IGNORED_LABEL } from '../dataset/index.js';
+import { raggedPlaces } from '../model/index.js';
 import { float32, type HostTensors, int64 } from '../runtime/index.js';
-
-/** Added to the attention scores of places that may not be looked at. */
-const HIDDEN = -1e9;
 
 /** Several examples laid out for the training graph: flat, without padding but in attention. */
 export interface Batch {
@@ -29,16 +27,14 @@ export interface Batch {
  * @param withTokenTypes whether the model adds token-type embeddings
  */
 export function makeBatch(examples: readonly Example[], withTokenTypes = false): Batch {
-  const time = Math.max(...examples.map(({ inputIds }) => inputIds.length));
-  const tokens = examples.reduce((total, { inputIds }) => total + inputIds.length, 0);
-  const places = examples.length * time;
+  const { time, positions, padded, flat, present, mask } = raggedPlaces(
+    examples.map(({ inputIds }) => inputIds.length),
+  );
+  const tokens = positions.length;
+  const places = padded.length;
 
   const ids = new Int32Array(tokens);
-  const positions = new Int32Array(tokens);
   const types = new Int32Array(tokens);
-  const flat = new Int32Array(tokens);
-  const padded = new Int32Array(places);
-  const present = new Float32Array(places);
   const labelOrigins = new Int32Array(tokens);
   const labelPresent = new Float32Array(tokens);
   const labelled: number[] = [];
@@ -48,13 +44,8 @@ export function makeBatch(examples: readonly Example[], withTokenTypes = false):
   let token = 0;
   for (const [row, example] of examples.entries()) {
     for (let position = 0; position < example.inputIds.length; position++) {
-      const place = row * time + position;
       ids[token] = at(example.inputIds, position);
-      positions[token] = position;
       types[token] = at(example.tokenTypeIds, position);
-      flat[token] = place;
-      padded[place] = token;
-      present[place] = 1;
       const label = at(example.labels, position);
       if (label !== IGNORED_LABEL) {
         labelOrigins[token] = labels.length;
@@ -87,17 +78,11 @@ export function makeBatch(examples: readonly Example[], withTokenTypes = false):
       padded_list: int64(padded, [places]),
       flat: int64(flat, [tokens]),
       present: float32(present, [places, 1]),
-      mask: float32(causalMask(time), [time, time]),
+      mask: float32(mask, [time, time]),
       labelled: int64(labelled, [labelled.length]),
       label_origins: int64(labelOrigins, [tokens]),
       label_present: float32(labelPresent, [tokens, 1]),
       labels: int64(labels, [labels.length]),
     },
   };
-}
-
-function causalMask(time: number): Float32Array {
-  const mask = new Float32Array(time * time);
-  for (let row = 0; row < time; row++) mask.fill(HIDDEN, row * time + row + 1, (row + 1) * time);
-  return mask;
 }

@@ -51,8 +51,9 @@ describe('DialogModel', () => {
       tokens.push(token);
     }
     assert.equal(tokens.length, 30);
-    const text = await joined(model.reply(history, options));
-    assert.equal(text, tokenizer.decode(tokens).trimStart());
+    const plain = { ...options, noRepeatReplyNgramSize: 0, noRepeatHistoryNgramSize: 0 };
+    const text = await joined(model.reply(history, plain));
+    assert.equal(text, tokenizer.decode(tokens).trim());
     assert.ok(text.length > 0);
   });
 

@@ -3,7 +3,7 @@
 import { at, range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
 import { Decoder } from '../../src/decoding/decoder.js';
-import { generateTokens } from '../../src/decoding/reply.js';
+import { generateTokens } from '../../src/decoding/generate.js';
 import { toExample } from '../../src/dataset/index.js';
 import { gpt2Config, Parameters } from '../../src/model/index.js';
 import { DEVICES } from '../../src/runtime/index.js';

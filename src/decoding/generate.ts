@@ -1,0 +1,66 @@
+import { beamSearch } from './beam-search.js';
+import type { Constraint } from './constraints.js';
+import { contrastiveSearch } from './contrastive-search.js';
+import type { Decoder } from './decoder.js';
+import { groupBeamSearch } from './group-beam-search.js';
+import { type CompleteDecodingOptions, type DecodingOptions, decodingOptions } from './options.js';
+import { sampleSearch } from './sample-search.js';
+import { finishSearch, type Generation, runSearch, type Search } from './search.js';
+import { type SearchTask, searchTask } from './task.js';
+
+/** The search that the options of a task ask for. */
+export function searchOf(task: SearchTask): Search {
+  const { numBeams, numBeamGroups, penaltyAlpha } = task.options;
+  if (numBeamGroups > 1) return groupBeamSearch(task);
+  if (numBeams > 1) return beamSearch(task);
+  if (penaltyAlpha > 0) return contrastiveSearch(task);
+  return sampleSearch(task);
+}
+
+/**
+ * Generates what follows a prompt: `numReturnSequences` sequences, the best first.
+ *
+ * @param prompt at least one token
+ * @throws UserError if an option cannot be, or contradicts another.
+ */
+export async function generate(
+  decoder: Decoder,
+  endOfText: number,
+  prompt: readonly number[],
+  options: DecodingOptions = {},
+): Promise<readonly Generation[]> {
+  const complete = decodingOptions(options);
+  return finishSearch(
+    decoder,
+    searchOf(searchTask(prompt, endOfText, decoder.config.n_positions, complete)),
+  );
+}
+
+/**
+ * Generates the tokens after a prompt one by one, until the end of text, which is not among them.
+ * With beams, they come all at once at the end. At least one token comes unless `minNewTokens`
+ * says otherwise.
+ *
+ * @param prompt at least one token
+ */
+export async function* generateTokens(
+  decoder: Decoder,
+  endOfText: number,
+  prompt: readonly number[],
+  options: DecodingOptions = {},
+): AsyncGenerator<number, void, undefined> {
+  yield* streamTokens(decoder, endOfText, prompt, decodingOptions(options));
+}
+
+/** The same with complete options, and constraints besides those of the options. */
+export async function* streamTokens(
+  decoder: Decoder,
+  endOfText: number,
+  prompt: readonly number[],
+  options: CompleteDecodingOptions,
+  constraints: readonly Constraint[] = [],
+): AsyncGenerator<number, readonly Generation[], undefined> {
+  const { n_positions } = decoder.config;
+  const task = searchTask(prompt, endOfText, n_positions, options, constraints);
+  return yield* runSearch(decoder, searchOf(task));
+}

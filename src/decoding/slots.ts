@@ -1,0 +1,90 @@
+import { at, range } from '../base/arrays.js';
+
+/** A sequence of tokens whose next token is to be scored. */
+export interface Sequence {
+  /** At least one token and at most `n_positions`. */
+  readonly ids: readonly number[];
+  /** How many of them are the prompt, which is read at once; the others are read one by one. */
+  readonly prompt: number;
+  /** Whether the states of all tokens are wanted; the whole prompt is then read anew. */
+  readonly states?: boolean;
+}
+
+/** What a slot of the cache holds. */
+export interface Slot {
+  ids: readonly number[];
+  /** How many of them were read at once. */
+  prompt: number;
+  /** When it was last used; the larger, the later. */
+  used: number;
+}
+
+/**
+ * Finds a slot for each sequence and shortens what the slot holds to what the sequence can use of
+ * it. A sequence goes where most of it is known already; if that slot is taken by another, what is
+ * known is copied to the slot that was not used for the longest time.
+ *
+ * @param slots at least as many as sequences
+ * @param copy copies the first tokens of one slot's cache to another's
+ * @returns the slot of each sequence
+ */
+export function placeRows(
+  sequences: readonly Sequence[],
+  slots: readonly Slot[],
+  copy: (from: number, to: number, length: number) => void,
+): number[] {
+  const wishes = sequences.map((sequence, row) => ({
+    row,
+    sequence,
+    ...mostKnown(sequence, slots),
+  }));
+  wishes.sort((a, b) => b.known - a.known || a.row - b.row);
+  const places = new Array<number>(sequences.length).fill(-1);
+  const free = new Set(slots.keys());
+  const waiting = wishes.filter(({ row, slot, known }) => {
+    if (known === 0 || !free.delete(slot)) return true;
+    places[row] = slot;
+    return false;
+  });
+  const targets = [...free].sort((a, b) => at(slots, a).used - at(slots, b).used || a - b);
+  for (const [index, { row, slot, known }] of waiting.entries()) {
+    const target = at(targets, index);
+    if (known > 0) copy(slot, target, known);
+    places[row] = target;
+  }
+  for (const { row, sequence, known } of wishes) {
+    const state = at(slots, at(places, row));
+    state.ids = sequence.ids.slice(0, known);
+    state.prompt = Math.min(sequence.prompt, known);
+  }
+  return places;
+}
+
+/** The slot that holds most of what a sequence starts with. */
+function mostKnown(
+  sequence: Sequence,
+  slots: readonly Slot[],
+): { readonly slot: number; readonly known: number } {
+  let best = { slot: 0, known: 0 };
+  for (const slot of range(0, slots.length)) {
+    const known = usable(sequence, at(slots, slot));
+    if (known > best.known) best = { slot, known };
+  }
+  return best;
+}
+
+/**
+ * How many tokens a sequence can take over from a slot and still get the bits that it would get
+ * from an empty one: prompts are read two or more tokens at a time, all else one by one.
+ */
+function usable({ ids, prompt, states }: Sequence, slot: Slot): number {
+  if (states === true) return 0;
+  // The last token is always read, because its scores are wanted.
+  const limit = Math.min(slot.ids.length, ids.length - 1);
+  let common = 0;
+  while (common < limit && slot.ids[common] === ids[common]) common += 1;
+  if (common >= prompt && slot.prompt === prompt) return common;
+  if (slot.prompt < 2) return 0;
+  const known = Math.min(common, slot.prompt, prompt - 2);
+  return known < 2 ? 0 : known;
+}

@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Random } from '../../src/base/random.js';
+import {
+  Decoder,
+  type DecodingOptions,
+  finishSearch,
+  generate,
+  generateTokens,
+  runSearches,
+  searchOf,
+  searchTask,
+  decodingOptions,
+  type Sequence,
+} from '../../src/decoding/index.js';
+import { gpt2Config, Parameters } from '../../src/model/index.js';
+
+const config = gpt2Config({
+  vocab_size: 61,
+  n_positions: 80,
+  n_embd: 32,
+  n_layer: 2,
+  n_head: 4,
+  initializer_range: 0.15,
+});
+const parameters = Parameters.initialize(config, new Random(8));
+const END = 60;
+
+const token = fc.integer({ min: 0, max: END });
+const prompt = fc.array(token, { minLength: 1, maxLength: 30 });
+const sequence = fc
+  .tuple(prompt, fc.array(token, { maxLength: 12 }))
+  .map(([start, rest]): Sequence => ({ ids: [...start, ...rest], prompt: start.length }));
+
+/** Options of every kind of search. */
+const options: fc.Arbitrary<DecodingOptions> = fc.oneof(
+  fc.record({ doSample: fc.constant(false) }),
+  fc.record({ seed: fc.nat(), numReturnSequences: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ numBeams: fc.integer({ min: 2, max: 4 }) }),
+  fc.record({ numBeams: fc.constant(4), doSample: fc.constant(true), seed: fc.nat() }),
+  fc.constant({ numBeams: 4, numBeamGroups: 2, diversityPenalty: 0.5 }),
+  fc.constant({ penaltyAlpha: 0.5, topK: 3 }),
+);
+
+describe('a decoder', () => {
+  it('gives a row the same bits whatever was read before and is read beside it', async () => {
+    await using shared = await Decoder.create(parameters, { threads: 2 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(sequence, { minLength: 1, maxLength: 6 }), async (sequences) => {
+        const together = await shared.read(sequences);
+        const copies = together.map(({ logits }) => logits.slice());
+        for (const [row, one] of sequences.entries()) {
+          await using alone = await Decoder.create(parameters, { threads: 1 });
+          const [reading] = await alone.read([one]);
+          assert.deepEqual(copies[row], reading?.logits);
+        }
+      }),
+      { numRuns: 25, seed: 1 },
+    );
+  });
+
+  it('continues sequences that share their start as it would each by itself', async () => {
+    await using shared = await Decoder.create(parameters);
+    await fc.assert(
+      fc.asyncProperty(
+        prompt,
+        fc.array(fc.array(token, { maxLength: 6 }), { minLength: 2, maxLength: 5 }),
+        async (start, rests) => {
+          const sequences = rests.map((rest) => ({
+            ids: [...start, ...rest],
+            prompt: start.length,
+          }));
+          const first = (await shared.read(sequences)).map(({ logits }) => logits.slice());
+          const again = await shared.read([...sequences].reverse());
+          assert.deepEqual(again.map(({ logits }) => logits).reverse(), first);
+        },
+      ),
+      { numRuns: 25, seed: 2 },
+    );
+  });
+
+  it('finds the same tokens in a batch, alone, and as a stream', async () => {
+    await using shared = await Decoder.create(parameters);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(prompt, options), { minLength: 1, maxLength: 6 }),
+        fc.integer({ min: 1, max: 12 }),
+        async (tasks, width) => {
+          const searches = tasks.map(([ids, chosen]) => () => {
+            const complete = decodingOptions({ maxNewTokens: 10, ...chosen });
+            return searchOf(searchTask(ids, END, config.n_positions, complete));
+          });
+          const found = new Map<number, unknown>();
+          for await (const { index, generations } of runSearches(shared, searches, width)) {
+            found.set(index, generations);
+          }
+          assert.equal(found.size, tasks.length);
+          for (const [index, [ids, chosen]] of tasks.entries()) {
+            await using alone = await Decoder.create(parameters);
+            const own = await generate(alone, END, ids, { maxNewTokens: 10, ...chosen });
+            assert.deepEqual(found.get(index), own);
+            const stream = generateTokens(shared, END, ids, { maxNewTokens: 10, ...chosen });
+            const streamed: number[] = [];
+            for await (const piece of stream) streamed.push(piece);
+            assert.deepEqual(streamed, own[0]?.tokens);
+          }
+        },
+      ),
+      { numRuns: 12, seed: 3 },
+    );
+  });
+
+  it('has the scores of a lone row nearly the same without company', async () => {
+    await using fast = await Decoder.create(parameters, { exact: false });
+    await using exact = await Decoder.create(parameters);
+    const ids = [3, 1, 4, 1, 5, 9, 2, 6];
+    const [quick] = await fast.read([{ ids, prompt: 3 }]);
+    const [slow] = await exact.read([{ ids, prompt: 3 }]);
+    for (const [index, value] of (slow?.logits ?? []).entries()) {
+      assert.ok(Math.abs(value - (quick?.logits[index] ?? NaN)) < 1e-5);
+    }
+  });
+
+  it('reads up to its last position and refuses what is longer', async () => {
+    await using decoder = await Decoder.create(parameters);
+    const ids = Array.from({ length: config.n_positions }, (_, index) => index % END);
+    assert.equal((await decoder.logits(ids)).length, config.vocab_size);
+    await assert.rejects(decoder.logits([...ids, 1]), RangeError);
+    await assert.rejects(decoder.logits([]), RangeError);
+    const rows = await finishSearch(
+      decoder,
+      searchOf(
+        searchTask(
+          ids.slice(2),
+          END,
+          config.n_positions,
+          decodingOptions({ seed: 1, minNewTokens: 9 }),
+        ),
+      ),
+    );
+    assert.equal(rows[0]?.tokens.length, 2);
+  });
+
+  it('draws the first of several sequences as it draws one', async () => {
+    await using decoder = await Decoder.create(parameters);
+    const [one] = await generate(decoder, END, [1, 2, 3], { seed: 5 });
+    const many = await generate(decoder, END, [1, 2, 3], { seed: 5, numReturnSequences: 5 });
+    assert.deepEqual(many[0], one);
+    assert.ok(new Set(many.map(({ tokens }) => tokens.join())).size > 1);
+  });
+});

@@ -1,0 +1,150 @@
+"""Make the golden values for the tests of decoding.
+
+    python make_golden.py new     # with transformers 4.57.6: searches, processors, scores
+    python make_golden.py old     # with transformers 4.49.0: diverse beams, contrastive search
+
+Both read the checkpoints in ../gpt2 and write `searches.json` and `scores.json`, or
+`deprecated-searches.json`, beside this script.  See README.md.
+"""
+
+import json
+import os
+import platform
+import sys
+
+import torch
+import transformers
+from transformers import GPT2LMHeadModel
+from transformers.generation import logits_process as processors
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODELS = {name: GPT2LMHeadModel.from_pretrained(os.path.join(HERE, "..", "gpt2", name)).eval()
+          for name in ("tiny", "tiny-trained")}
+EOS = 210
+
+torch.set_num_threads(1)
+
+
+def made_with():
+    return {"python": platform.python_version(), "torch": torch.__version__,
+            "transformers": transformers.__version__}
+
+
+def write(name, value):
+    with open(os.path.join(HERE, name), "w", encoding="utf-8") as f:
+        json.dump({"made_with": made_with(), **value}, f, separators=(",", ":"))
+        f.write("\n")
+
+
+def prompts():
+    rng = torch.Generator().manual_seed(11)
+    made = [torch.randint(1, EOS, (n - 1,), generator=rng).tolist() + [EOS] for n in (2, 12)]
+    with open(os.path.join(HERE, "..", "gpt2", "greedy.json"), encoding="utf-8") as f:
+        learnt = [case["prompt"] for case in json.load(f)["cases"]["tiny-trained"][:2]]
+    return made + learnt
+
+
+def search(name, prompt, **options):
+    model = MODELS[name]
+    x = torch.tensor([prompt])
+    options.setdefault("max_new_tokens", 16)
+    if "max_length" in options:
+        del options["max_new_tokens"]
+    with torch.no_grad():
+        out = model.generate(x, attention_mask=torch.ones_like(x), do_sample=False, eos_token_id=EOS,
+                             pad_token_id=EOS, return_dict_in_generate=True, output_scores=True,
+                             **options)
+    rows = []
+    for row in out.sequences[:, len(prompt):].tolist():
+        end = row.index(EOS) if EOS in row else len(row)
+        rows.append({"tokens": row[:end], "ended": end < len(row)})
+    scores = getattr(out, "sequences_scores", None)
+    if scores is not None:
+        for row, score in zip(rows, scores.tolist()):
+            row["score"] = round(score, 7)
+    return {"model": name, "prompt": prompt, "options": options, "generations": rows}
+
+
+def new():
+    cases = []
+    variants = [dict(), dict(min_new_tokens=6), dict(min_length=15), dict(max_length=22),
+                dict(repetition_penalty=1.4), dict(repetition_penalty=0.8), dict(no_repeat_ngram_size=2),
+                dict(no_repeat_ngram_size=1), dict(no_repeat_ngram_size=3)]
+    for beams in (2, 5, 10):
+        variants += [dict(num_beams=beams, num_return_sequences=beams, **more) for more in (
+            {}, dict(length_penalty=0.0), dict(length_penalty=-1.0), dict(length_penalty=2.5),
+            dict(early_stopping=True), dict(early_stopping="never"),
+            dict(early_stopping="never", length_penalty=2.0), dict(early_stopping=True, length_penalty=0.5),
+            dict(min_new_tokens=4), dict(no_repeat_ngram_size=2), dict(repetition_penalty=1.3),
+            dict(no_repeat_ngram_size=3, early_stopping=True, min_new_tokens=3))]
+    for name in MODELS:
+        for prompt in prompts():
+            for options in variants:
+                if options.get("max_length", 99) <= len(prompt):
+                    continue
+                cases.append(search(name, prompt, **options))
+            first = cases[-len(variants)]["generations"][0]["tokens"]
+            bad = [[first[0]], first[1:3]] if len(first) > 2 else [[first[0]]] if first else [[7]]
+            cases.append(search(name, prompt, bad_words_ids=bad))
+            cases.append(search(name, prompt, bad_words_ids=bad, num_beams=5, num_return_sequences=3))
+    write("searches.json", {"about": "generations without the prompt and the end of text", "cases": cases})
+
+    rng = torch.Generator().manual_seed(3)
+    warped = []
+    for temperature, top_k, top_p, min_p, typical_p in [
+            (1.0, 0, 1.0, 0.0, 1.0), (0.7, 40, 1.0, 0.0, 1.0), (1.3, 0, 0.9, 0.0, 1.0),
+            (1.0, 10, 0.5, 0.0, 1.0), (1.0, 0, 1.0, 0.1, 1.0), (0.8, 0, 1.0, 0.0, 0.9),
+            (1.0, 0, 1.0, 0.0, 0.2), (0.9, 50, 0.95, 0.02, 0.8), (2.0, 5, 0.3, 0.5, 0.5)]:
+        logits = 3 * torch.randn(1, 60, generator=rng)
+        logits[0, :5] = -float("inf")
+        steps = [processors.TemperatureLogitsWarper(temperature)]
+        if top_k > 0:
+            steps.append(processors.TopKLogitsWarper(top_k))
+        if top_p < 1:
+            steps.append(processors.TopPLogitsWarper(top_p))
+        if min_p > 0:
+            steps.append(processors.MinPLogitsWarper(min_p))
+        if typical_p < 1:
+            steps.append(processors.TypicalLogitsWarper(typical_p))
+        out = logits
+        for step in steps:
+            out = step(None, out)
+        p = out.softmax(-1)[0]
+        warped.append({
+            "options": {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+                        "typical_p": typical_p},
+            "logits": [None if v == -float("inf") else v for v in logits[0].tolist()],
+            "probabilities": {str(i): v for i, v in enumerate(p.tolist()) if v > 0}})
+
+    head = 0.5 * torch.randn(24, generator=rng)
+    scored, ranked = [], []
+    model = MODELS["tiny-trained"].double()
+    with torch.no_grad():
+        for length, start in [(9, 4), (20, 1), (3, 2), (15, 14)]:
+            ids = torch.randint(0, EOS + 1, (length,), generator=rng)
+            logp = model(ids[None]).logits[0].log_softmax(-1)
+            total = sum(logp[t - 1, ids[t]].item() for t in range(start, length))
+            scored.append({"ids": ids.tolist(), "from": start, "log_probability": total})
+            state = model.transformer(ids[None]).last_hidden_state[0, -1]
+            ranked.append({"ids": ids.tolist(), "score": torch.sigmoid(state @ head.double()).item()})
+    write("scores.json", {"warped": warped, "scored": scored, "head": head.tolist(), "ranked": ranked})
+
+
+def old():
+    cases = []
+    for name in MODELS:
+        for prompt in prompts():
+            for beams, groups, penalty, more in [
+                    (4, 2, 0.5, {}), (6, 3, 1.0, {}), (6, 6, 0.3, {}), (4, 2, 5.0, dict(early_stopping=True)),
+                    (6, 2, 0.7, dict(length_penalty=2.0, early_stopping="never")),
+                    (4, 4, 0.8, dict(no_repeat_ngram_size=2)), (6, 3, 0.2, dict(length_penalty=0.0))]:
+                cases.append(search(name, prompt, num_beams=beams, num_beam_groups=groups,
+                                    diversity_penalty=penalty, num_return_sequences=beams, **more))
+            for top_k, alpha, more in [(4, 0.6, {}), (8, 0.3, {}), (5, 0.9, dict(no_repeat_ngram_size=2)),
+                                       (4, 0.5, dict(min_new_tokens=5))]:
+                cases.append(search(name, prompt, top_k=top_k, penalty_alpha=alpha, **more))
+    write("deprecated-searches.json", {"cases": cases})
+
+
+if __name__ == "__main__":
+    {"new": new, "old": old}[sys.argv[1]]()
