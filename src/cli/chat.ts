@@ -1,6 +1,5 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
-import pc from 'picocolors';
 import {
   type DialogModel,
   type GenerationOptions,
@@ -8,6 +7,7 @@ import {
   type ReplyCandidate,
 } from '../decoding/index.js';
 import { DEVICES } from '../runtime/index.js';
+import { errors, output } from './colors.js';
 import { defined, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
@@ -106,14 +106,14 @@ class Chat {
   async run(once: boolean): Promise<void> {
     const terminal = createInterface({
       input: process.stdin,
-      ...(this.#interactive ? { output: process.stdout, prompt: pc.bold('> ') } : {}),
+      ...(this.#interactive ? { output: process.stdout, prompt: output.bold('> ') } : {}),
     });
     let replying: AbortController | undefined;
     terminal.on('SIGINT', () => {
       if (replying === undefined) terminal.close();
       else replying.abort();
     });
-    if (this.#interactive) console.log(pc.dim('Say something; /help lists the commands.'));
+    if (this.#interactive) console.log(output.dim('Say something; /help lists the commands.'));
     if (this.#greeting !== undefined) console.log(this.#greeting);
     if (this.#interactive) terminal.prompt();
     for await (const line of terminal) {
@@ -185,7 +185,7 @@ class Chat {
   }
 
   #note(text: string): void {
-    process.stderr.write(`${pc.dim(text)}\n`);
+    process.stderr.write(`${errors.dim(text)}\n`);
   }
 }
 

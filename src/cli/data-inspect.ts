@@ -1,7 +1,7 @@
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
-import pc from 'picocolors';
 import { loadCheckpointTokenizer } from '../checkpoint/index.js';
 import { Dataset, labelCount, SPLITS } from '../dataset/index.js';
+import { output } from './colors.js';
 import { wholeNumber } from './arguments.js';
 import { describeDataset } from './data-build.js';
 
@@ -33,12 +33,12 @@ export function dataInspectCommand(): CommandUnknownOpts {
       for (let index = 0; index < count; index++) {
         const example = dataset.example(index);
         const facts = `line ${dataset.conversation(index)}, ${example.inputIds.length} tokens, ${labelCount(example)} to learn`;
-        console.log(`\n${pc.dim(facts)}`);
+        console.log(`\n${output.dim(facts)}`);
         for (const [turn, { text, weight }] of turnsOf(dataset, index, (ids) =>
           tokenizer.decode(ids),
         ).entries()) {
           const learnt = turn > 0 && weight !== 0;
-          console.log(learnt ? pc.green(`  ${turn + 1}. ${text}`) : `  ${turn + 1}. ${text}`);
+          console.log(learnt ? output.green(`  ${turn + 1}. ${text}`) : `  ${turn + 1}. ${text}`);
         }
       }
     });

@@ -1,7 +1,6 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import pc from 'picocolors';
 import { withFileErrors } from '../base/errors.js';
 import { type Checkpoint, freshCheckpoint } from '../checkpoint/index.js';
 import { buildDataset, Dataset, trainTokenizer } from '../dataset/index.js';
@@ -13,6 +12,7 @@ import {
   unigramPerplexity,
   type ValidationReport,
 } from '../training/index.js';
+import { output } from './colors.js';
 import { wholeNumber } from './arguments.js';
 import { describeDataset } from './data-build.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
@@ -177,14 +177,14 @@ function openings(
 async function converse(model: DialogModel, turns: readonly string[], seed: number): Promise<void> {
   const history: string[] = [];
   for (const turn of turns) {
-    console.log(`${pc.bold('you')}    ${turn}`);
+    console.log(`${output.bold('you')}    ${turn}`);
     history.push(turn);
     const options = { seed, temperature: 0.3, topK: 10, maxHistoryTurns: HISTORY_TURNS };
     let reply = '';
     for await (const piece of model.reply(history, options)) {
       reply += piece;
     }
-    console.log(`${pc.green('model')}  ${reply}`);
+    console.log(`${output.green('model')}  ${reply}`);
     history.push(reply);
   }
   console.log();

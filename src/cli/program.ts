@@ -1,9 +1,9 @@
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
-import pc from 'picocolors';
 import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
+import { errors } from './colors.js';
 import { UsageError } from './arguments.js';
 import { chatCommand } from './chat.js';
 import { convertCommand } from './convert.js';
@@ -42,7 +42,7 @@ export function createProgram(): CommandUnknownOpts {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       outputError: (text, write) => {
-        write(pc.red(text));
+        write(errors.red(text));
       },
     });
   for (const create of commands) program.addCommand(create());
@@ -82,7 +82,7 @@ export async function runCommandLine(argumentsGiven: readonly string[]): Promise
  */
 export function report(error: unknown, verbose = false): number {
   if (codeOf(error) === 'EPIPE') return DONE;
-  process.stderr.write(`${pc.red(`dialogpt: ${describe(error, verbose)}`)}\n`);
+  process.stderr.write(`${errors.red(`dialogpt: ${describe(error, verbose)}`)}\n`);
   if (error instanceof InterruptedError) return INTERRUPTED;
   return error instanceof UsageError ? MISUNDERSTOOD : FAILED;
 }

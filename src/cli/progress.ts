@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
-import pc from 'picocolors';
+import { output } from './colors.js';
 
 /** Seconds between two lines where standard error is not a terminal. */
 const LINE_SECONDS = 10;
@@ -87,5 +87,5 @@ export function formatSeconds(seconds: number): string {
 
 /** A headline of a command that does several things. */
 export function heading(text: string): void {
-  process.stdout.write(`\n${pc.bold(text)}\n`);
+  process.stdout.write(`\n${output.bold(text)}\n`);
 }
