@@ -1,7 +1,7 @@
 import { beamSearch } from './beam-search.js';
 import type { Constraint } from './constraints.js';
 import { contrastiveSearch } from './contrastive-search.js';
-import type { Decoder } from './decoder.js';
+import type { Reader } from './reader.js';
 import { groupBeamSearch } from './group-beam-search.js';
 import { type CompleteDecodingOptions, type DecodingOptions, decodingOptions } from './options.js';
 import { sampleSearch } from './sample-search.js';
@@ -24,15 +24,15 @@ export function searchOf(task: SearchTask): Search {
  * @throws UserError if an option cannot be, or contradicts another.
  */
 export async function generate(
-  decoder: Decoder,
+  reader: Reader,
   endOfText: number,
   prompt: readonly number[],
   options: DecodingOptions = {},
 ): Promise<readonly Generation[]> {
   const complete = decodingOptions(options);
   return finishSearch(
-    decoder,
-    searchOf(searchTask(prompt, endOfText, decoder.config.n_positions, complete)),
+    reader,
+    searchOf(searchTask(prompt, endOfText, reader.config.n_positions, complete)),
   );
 }
 
@@ -44,23 +44,23 @@ export async function generate(
  * @param prompt at least one token
  */
 export async function* generateTokens(
-  decoder: Decoder,
+  reader: Reader,
   endOfText: number,
   prompt: readonly number[],
   options: DecodingOptions = {},
 ): AsyncGenerator<number, void, undefined> {
-  yield* streamTokens(decoder, endOfText, prompt, decodingOptions(options));
+  yield* streamTokens(reader, endOfText, prompt, decodingOptions(options));
 }
 
 /** The same with complete options, and constraints besides those of the options. */
 export async function* streamTokens(
-  decoder: Decoder,
+  reader: Reader,
   endOfText: number,
   prompt: readonly number[],
   options: CompleteDecodingOptions,
   constraints: readonly Constraint[] = [],
 ): AsyncGenerator<number, readonly Generation[], undefined> {
-  const { n_positions } = decoder.config;
+  const { n_positions } = reader.config;
   const task = searchTask(prompt, endOfText, n_positions, options, constraints);
-  return yield* runSearch(decoder, searchOf(task));
+  return yield* runSearch(reader, searchOf(task));
 }

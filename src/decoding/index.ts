@@ -10,6 +10,7 @@ export {
   type GenerationOptions,
   generationOptions,
 } from './options.js';
+export { type Reader, SharedDecoder } from './reader.js';
 export { type ReplyCandidate, replySearch, replyText, streamReply } from './reply.js';
 export {
   Ensemble,

@@ -1,13 +1,18 @@
-/** The thread behind a {@link DialogModel}: loads the model and serves one request at a time. */
+/** The thread behind a {@link DialogModel}: loads the model and serves requests side by side. */
 import { parentPort, workerData } from 'node:worker_threads';
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { loadCheckpoint, loadRanker } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { Decoder } from './decoder.js';
 import { loadOptionsSchema, type ModelEvent, type ModelRequest, modelRequest } from './protocol.js';
+import { type Reader, SharedDecoder } from './reader.js';
 import { type ReplyServices, streamReply } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
+
+/** Replies generated side by side, unless said otherwise. */
+const DEFAULT_SLOTS = 8;
 
 const startSchema = z.object({ path: z.string(), options: loadOptionsSchema });
 
@@ -40,10 +45,9 @@ async function start(): Promise<void> {
   };
   const checkpoint = await loadCheckpoint(path);
   // In a conversation, nothing is compared with what other rows say, and a lone row is fastest.
-  const decoder = await Decoder.create(checkpoint.parameters, {
-    ...session,
-    exact: exact ?? false,
-  });
+  const decoder = new SharedDecoder(
+    await Decoder.create(checkpoint.parameters, { ...session, exact: exact ?? false }),
+  );
   const rerankers = await loadRerankers(loading, session);
 
   const serve = async ({ history, options, candidates, port }: ModelRequest): Promise<void> => {
@@ -68,25 +72,32 @@ async function start(): Promise<void> {
           }
         : {}),
     };
-    const { tokenizer } = checkpoint;
+    // Nobody waits for the rest of a reply that was given up: it ends before its next token.
+    const reader: Reader = {
+      config: decoder.config,
+      read: (sequences) =>
+        open ? decoder.read(sequences) : Promise.reject(new Error('The reply was given up.')),
+    };
     try {
-      for await (const text of streamReply(decoder, tokenizer, history, options, services)) {
-        if (!isOpen()) break;
+      for await (const text of streamReply(
+        reader,
+        checkpoint.tokenizer,
+        history,
+        options,
+        services,
+      )) {
         say({ type: 'piece', text });
       }
       say({ type: 'done' });
     } catch (error) {
       say(failure(error));
     }
-    function isOpen(): boolean {
-      return open;
-    }
   };
 
-  let last = Promise.resolve();
+  const limit = pLimit(loading.slots ?? DEFAULT_SLOTS);
   parentPort?.on('message', (message: unknown) => {
     const request = modelRequest(message);
-    last = last.then(() => serve(request));
+    void limit(() => serve(request));
   });
 }
 

@@ -55,7 +55,7 @@ export class DialogModel {
   }
 
   /**
-   * Replies to a conversation, piece by piece. Requests are served one after the other.
+   * Replies to a conversation, piece by piece. Several replies at a time share the decoder's batches.
    *
    * @param history the turns so far, oldest first; the last is the one to reply to
    * @throws UserError if an option cannot be, or there is nothing to reply to.

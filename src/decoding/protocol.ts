@@ -17,6 +17,8 @@ export const loadOptionsSchema = z.object({
   device: z.enum(DEVICES).exactOptional(),
   threads: z.number().exactOptional(),
   exact: z.boolean().exactOptional(),
+  /** How many replies are generated side by side; others wait for their turn. 8 unless given. */
+  slots: z.int().min(1).exactOptional(),
   /** A model of reversed conversations, for `rerank: 'mmi'`. */
   reverseModel: z.string().exactOptional(),
   /** Ranking models, for `rerank: 'ranker'`. */

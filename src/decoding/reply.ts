@@ -2,7 +2,7 @@ import { at } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import type { Constraint } from './constraints.js';
-import { type Decoder } from './decoder.js';
+import type { Reader } from './reader.js';
 import { dialogueConstraints } from './dialogue.js';
 import { searchOf, streamTokens } from './generate.js';
 import { personaPrompt } from './history.js';
@@ -87,7 +87,7 @@ export function replyText(tokenizer: Tokenizer, { tokens }: Generation): string 
  * @throws UserError if an option cannot be, or there is nothing to reply to.
  */
 export async function* streamReply(
-  decoder: Decoder,
+  reader: Reader,
   tokenizer: Tokenizer,
   history: readonly string[],
   options: GenerationOptions = {},
@@ -95,17 +95,17 @@ export async function* streamReply(
 ): AsyncGenerator<string, void, undefined> {
   const complete = generationOptions(options);
   if (complete.numReturnSequences > 1 || complete.safety || services.onCandidates !== undefined) {
-    yield await chooseReply(decoder, tokenizer, history, complete, services);
+    yield await chooseReply(reader, tokenizer, history, complete, services);
     return;
   }
-  const plan = planReply(decoder.config.n_positions, tokenizer, history, complete);
+  const plan = planReply(reader.config.n_positions, tokenizer, history, complete);
   const text = tokenizer.decoder();
   let started = false;
   // White space is held back until something follows it, so that none is at the end.
   let held = '';
   const { endOfText } = tokenizer;
   for await (const token of streamTokens(
-    decoder,
+    reader,
     endOfText,
     plan.prompt,
     plan.options,
@@ -123,14 +123,14 @@ export async function* streamReply(
 
 /** Generates candidates, ranks them and takes the best that may be said. */
 async function chooseReply(
-  decoder: Decoder,
+  reader: Reader,
   tokenizer: Tokenizer,
   history: readonly string[],
   options: CompleteGenerationOptions,
   services: ReplyServices,
 ): Promise<string> {
   const blockList = options.safety ? new BlockList(options.blockList) : undefined;
-  const plan = planReply(decoder.config.n_positions, tokenizer, history, options);
+  const plan = planReply(reader.config.n_positions, tokenizer, history, options);
   const seed = options.seed ?? freshSeed();
   // Without chance, every attempt would be the same.
   const attempts = options.doSample && blockList !== undefined ? SAFETY_ATTEMPTS : 1;
@@ -140,11 +140,11 @@ async function chooseReply(
     const task = searchTask(
       plan.prompt,
       tokenizer.endOfText,
-      decoder.config.n_positions,
+      reader.config.n_positions,
       drawn,
       plan.constraints,
     );
-    const generations = await finishSearch(decoder, searchOf(task));
+    const generations = await finishSearch(reader, searchOf(task));
     const ranked = await rankCandidates(tokenizer, history, generations, options, services);
     services.onCandidates?.(ranked);
     for (const { text } of ranked) {

@@ -1,5 +1,6 @@
 import { at } from '../base/arrays.js';
-import type { Decoder, Reading } from './decoder.js';
+import type { Reading } from './decoder.js';
+import type { Reader } from './reader.js';
 import type { Sequence } from './slots.js';
 
 /** What a search wants to know next. */
@@ -29,7 +30,7 @@ export type Search = Generator<Question, readonly Generation[], readonly Reading
 
 /** Runs one search; yields tokens of the best generation as they become certain. */
 export async function* runSearch(
-  decoder: Decoder,
+  reader: Reader,
   search: Search,
 ): AsyncGenerator<number, readonly Generation[], undefined> {
   let shown = 0;
@@ -37,7 +38,7 @@ export async function* runSearch(
   while (step.done !== true) {
     const { sequences, settled } = step.value;
     for (; shown < settled.length; shown++) yield at(settled, shown);
-    step = search.next(await decoder.read(sequences));
+    step = search.next(await reader.read(sequences));
   }
   const best = step.value[0]?.tokens ?? [];
   for (; shown < best.length; shown++) yield at(best, shown);
@@ -45,12 +46,9 @@ export async function* runSearch(
 }
 
 /** Runs one search to its end. */
-export async function finishSearch(
-  decoder: Decoder,
-  search: Search,
-): Promise<readonly Generation[]> {
+export async function finishSearch(reader: Reader, search: Search): Promise<readonly Generation[]> {
   let step = search.next([]);
-  while (step.done !== true) step = search.next(await decoder.read(step.value.sequences));
+  while (step.done !== true) step = search.next(await reader.read(step.value.sequences));
   return step.value;
 }
 
@@ -67,7 +65,7 @@ export interface Finished {
  * @param searches are made when their turn comes
  */
 export async function* runSearches(
-  decoder: Decoder,
+  reader: Reader,
   searches: Iterable<() => Search>,
   width: number,
 ): AsyncGenerator<Finished, void, undefined> {
@@ -90,7 +88,7 @@ export async function* runSearches(
       else running.push({ index, search, question: step.value });
     }
     if (running.length === 0) return;
-    const readings = await decoder.read(running.flatMap(({ question }) => question.sequences));
+    const readings = await reader.read(running.flatMap(({ question }) => question.sequences));
     let offset = 0;
     for (const entry of [...running]) {
       const { length } = entry.question.sequences;
