@@ -7,7 +7,7 @@ import { exists } from '../../src/base/files.js';
 import { downloadMonth, parseChecksums } from '../../src/corpus/download.js';
 import { parseMonths } from '../../src/corpus/months.js';
 import { joinMonths, prepareDummy, presets } from '../../src/corpus/presets.js';
-import { readRank, shareOf } from '../../src/corpus/rank.js';
+import { readRank, shareOf } from '../../src/base/rank.js';
 import { countCorpus } from '../../src/corpus/statistics.js';
 import { readStatus, remainingSeconds } from '../../src/corpus/status.js';
 import { writeFileWhole } from '../../src/base/files.js';
@@ -35,7 +35,9 @@ describe('months', () => {
       size: 3,
     });
     assert.deepEqual(readRank({ PMI_RANK: '0', PMI_SIZE: '2' }), { rank: 0, size: 2 });
-    assert.deepEqual(readRank({ SLURM_PROCID: '4', SLURM_NTASKS: '5' }), { rank: 4, size: 5 });
+    const step = { SLURM_PROCID: '4', SLURM_STEP_NUM_TASKS: '5', SLURM_NTASKS: '8' };
+    assert.deepEqual(readRank(step), { rank: 4, size: 5 });
+    assert.deepEqual(readRank({ SLURM_PROCID: '0', SLURM_NTASKS: '8' }), { rank: 0, size: 1 });
     assert.deepEqual(readRank({}), { rank: 0, size: 1 });
     assert.throws(() => readRank({ PMI_RANK: '2', PMI_SIZE: '2' }), /no rank and size/);
     const items = ['a', 'b', 'c', 'd', 'e'];

@@ -7,11 +7,14 @@ export interface Rank {
   readonly size: number;
 }
 
-/** What launchers put into the environment: Open MPI, MPICH and Intel MPI, Slurm. */
+/**
+ * What launchers put into the environment: Open MPI, MPICH and Intel MPI, Slurm. A script under
+ * `sbatch` has `SLURM_NTASKS` too, though it runs once; only `srun` says how many a step has.
+ */
 const VARIABLES: readonly (readonly [string, string])[] = [
   ['OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'],
   ['PMI_RANK', 'PMI_SIZE'],
-  ['SLURM_PROCID', 'SLURM_NTASKS'],
+  ['SLURM_PROCID', 'SLURM_STEP_NUM_TASKS'],
 ];
 
 /** This process's rank under `mpirun` or `srun`; the only one where there is neither. */
