@@ -83,10 +83,6 @@ describe('Dataset', () => {
     await buildDataset(corpus, other, tokenizer);
     const shard = join(folder, 'train-00000.parquet');
     await copyFile(join(other, 'train-00000.parquet'), shard);
-    await refuses(
-      folder,
-      shard,
-      /holds 1 examples.*dataset\.json says 2.*build the dataset again/,
-    );
+    await refuses(folder, shard, /holds 1 examples.*dataset\.json says 2.*build the dataset again/);
   });
 });
