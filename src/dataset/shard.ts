@@ -56,7 +56,7 @@ export async function writeShard(path: string, rows: readonly ShardRow[]): Promi
     conversation: rows.map(({ conversation }) => conversation),
     input_length: rows.map(({ turns }) => inputLength(turns)),
     turn_count: rows.map(({ turns }) => turns.length),
-    token_ids: rows.map(({ turns }) => turns.flat()),
+    token_ids: rows.map(({ turns }) => joinTurns(turns)),
     turn_lengths: rows.map(({ turns }) => turns.map((turn) => turn.length)),
     turn_weights: rows.map(({ weights }) => [...weights]),
   };
@@ -73,6 +73,13 @@ export async function writeShard(path: string, rows: readonly ShardRow[]): Promi
     pageSize: 0,
   });
   await writeFileWhole(path, new Uint8Array(buffer));
+}
+
+/** The tokens of all turns; many times faster than `flat`. */
+function joinTurns(turns: readonly (readonly number[])[]): number[] {
+  const ids: number[] = [];
+  for (const turn of turns) for (const id of turn) ids.push(id);
+  return ids;
 }
 
 /** The bytes of a value of any column. */

@@ -61,76 +61,96 @@ function contractionLength(text: string, place: number): number {
   }
 }
 
-/** Longer words are not remembered. */
+/** Longer words are not remembered, nor are those of more tokens. */
 const LONGEST = 32;
-const MOST_WORDS = 1 << 18;
-/** Four places for each word keep the table sparse. */
-const PLACES = MOST_WORDS * 4;
-const NO_WORD = -1;
+const MOST_TOKENS = 6;
+const MOST_WORDS = 1 << 17;
+/** A word's numbers: its length, how many tokens it has, its letters four by four, its tokens. */
+const RECORD = 16;
+const LETTERS = 2;
+const TOKENS = LETTERS + LONGEST / 4;
+/** Two numbers a place: a word's hash, and its number plus one, or 0 where there is no word. */
+const TABLE = MOST_WORDS * 4 * 2;
 
 /**
  * The tokens of ASCII words met so far. It looks a word up where it stands in its text, without
- * making a string of it, and forgets all when it is full.
+ * making a string of it, in two places of memory, and forgets all when it is full.
  */
 export class WordTokens {
-  /** The number of the word at each place of the table, plus one; 0 where there is none. */
-  readonly #places = new Int32Array(PLACES);
-  readonly #hashes = new Int32Array(MOST_WORDS);
-  readonly #lengths = new Uint8Array(MOST_WORDS);
-  readonly #letters = new Uint8Array(MOST_WORDS * LONGEST);
-  readonly #tokens: (readonly number[])[] = [];
+  readonly #table = new Int32Array(TABLE);
+  readonly #records = new Int32Array(MOST_WORDS * RECORD);
+  readonly #letters = new Int32Array(LONGEST / 4);
   readonly #encode: (word: string) => readonly number[];
+  #count = 0;
 
   /** @param encode gives the tokens of a word that has not been met */
   constructor(encode: (word: string) => readonly number[]) {
     this.#encode = encode;
   }
 
-  /** The tokens of the word of `text` from `start` to `end`. */
-  get(text: string, start: number, end: number): readonly number[] {
+  /** Appends to `ids` the tokens of the word of `text` from `start` to `end`. */
+  append(ids: number[], text: string, start: number, end: number): void {
     const length = end - start;
-    if (length > LONGEST) return this.#encode(text.slice(start, end));
-    let hash = length;
-    for (let index = start; index < end; index++) {
-      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+    if (length > LONGEST) {
+      for (const id of this.#encode(text.slice(start, end))) ids.push(id);
+      return;
     }
-    hash ^= hash >>> 15;
-    let place = hash & (PLACES - 1);
+    const hash = this.#takeLetters(text, start, end);
+    let place = (hash << 1) & (TABLE - 1);
     for (;;) {
-      const word = at(this.#places, place) - 1;
-      if (word === NO_WORD) break;
-      if (this.#hashes[word] === hash && this.#isWord(word, text, start, length)) {
-        return at(this.#tokens, word);
+      const number = at(this.#table, place + 1);
+      if (number === 0) break;
+      const record = (number - 1) * RECORD;
+      if (this.#table[place] === hash && this.#isWord(record, length)) {
+        const last = record + TOKENS + at(this.#records, record + 1);
+        for (let token = record + TOKENS; token < last; token++) ids.push(at(this.#records, token));
+        return;
       }
-      place = (place + 1) & (PLACES - 1);
+      place = (place + 2) & (TABLE - 1);
     }
-    return this.#add(text, start, length, hash, place);
+    const tokens = this.#encode(text.slice(start, end));
+    for (const id of tokens) ids.push(id);
+    if (tokens.length <= MOST_TOKENS) this.#add(length, tokens, hash, place);
   }
 
-  #isWord(word: number, text: string, start: number, length: number): boolean {
-    if (this.#lengths[word] !== length) return false;
-    const letters = word * LONGEST;
-    for (let index = 0; index < length; index++) {
-      if (this.#letters[letters + index] !== text.charCodeAt(start + index)) return false;
+  /** Packs the word's letters, and returns their hash. */
+  #takeLetters(text: string, start: number, end: number): number {
+    let hash = end - start;
+    let packed = 0;
+    let four = 0;
+    for (let index = start; index < end; index++) {
+      const place = (index - start) & 3;
+      packed |= text.charCodeAt(index) << (place << 3);
+      if (place < 3 && index + 1 < end) continue;
+      this.#letters[four++] = packed;
+      hash = Math.imul(hash ^ packed, 0x9e3779b1);
+      hash ^= hash >>> 15;
+      packed = 0;
+    }
+    return hash;
+  }
+
+  #isWord(record: number, length: number): boolean {
+    if (this.#records[record] !== length) return false;
+    for (let four = 0; four * 4 < length; four++) {
+      if (this.#records[record + LETTERS + four] !== this.#letters[four]) return false;
     }
     return true;
   }
 
-  #add(text: string, start: number, length: number, hash: number, place: number) {
-    const tokens = this.#encode(text.slice(start, start + length));
-    if (this.#tokens.length === MOST_WORDS) {
-      this.#tokens.length = 0;
-      this.#places.fill(0);
-      place = hash & (PLACES - 1);
+  #add(length: number, tokens: readonly number[], hash: number, place: number): void {
+    if (this.#count === MOST_WORDS) {
+      this.#count = 0;
+      this.#table.fill(0);
+      place = (hash << 1) & (TABLE - 1);
     }
-    const word = this.#tokens.length;
-    this.#tokens.push(tokens);
-    this.#places[place] = word + 1;
-    this.#hashes[word] = hash;
-    this.#lengths[word] = length;
-    for (let index = 0; index < length; index++) {
-      this.#letters[word * LONGEST + index] = text.charCodeAt(start + index);
-    }
-    return tokens;
+    const record = this.#count * RECORD;
+    this.#records[record] = length;
+    this.#records[record + 1] = tokens.length;
+    this.#records.set(this.#letters, record + LETTERS);
+    this.#records.set(tokens, record + TOKENS);
+    this.#count += 1;
+    this.#table[place] = hash;
+    this.#table[place + 1] = this.#count;
   }
 }

@@ -1,5 +1,4 @@
 import { BytePairEncodingCore } from 'gpt-tokenizer/BytePairEncodingCore';
-import { at } from '../base/arrays.js';
 import { endOfWord, isAscii, WordTokens } from './ascii-words.js';
 import { PairMerges } from './pair-merges.js';
 import { gpt2Vocabulary, loadVocabulary, type Vocabulary } from './vocabulary.js';
@@ -64,14 +63,14 @@ export class Tokenizer {
     if (isAscii(text)) {
       for (let start = 0; start < text.length;) {
         const end = endOfWord(text, start);
-        append(ids, this.#asciiWords.get(text, start, end));
+        this.#asciiWords.append(ids, text, start, end);
         start = end;
       }
       return ids;
     }
     for (const word of text.toWellFormed().match(WORD_PATTERN) ?? []) {
-      const known = isAscii(word) ? this.#asciiWords.get(word, 0, word.length) : undefined;
-      append(ids, known ?? this.#otherWord(word));
+      if (isAscii(word)) this.#asciiWords.append(ids, word, 0, word.length);
+      else for (const id of this.#otherWord(word)) ids.push(id);
     }
     return ids;
   }
@@ -114,10 +113,6 @@ export class Tokenizer {
       end: () => decoder.decode(),
     };
   }
-}
-
-function append(ids: number[], more: readonly number[]): void {
-  for (let index = 0; index < more.length; index++) ids.push(at(more, index));
 }
 
 /** Turns tokens into text one after the other. */
