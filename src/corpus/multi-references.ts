@@ -113,17 +113,21 @@ export async function convertMultiReferences(
   const known = contexts === undefined ? new Map<string, string>() : await readContexts(contexts);
   const counts = { contexts: 0, references: 0 };
   let scored = '';
+  let plain = '';
   let dstc7 = '';
   for await (const line of readMultiReferences(path)) {
     counts.contexts++;
     counts.references += line.references.length;
     const context = line.context ?? known.get(line.key ?? '');
-    scored += `${formatMultiReference({ ...line, ...(context !== undefined && { context }) })}\n`;
+    const named = { ...line, ...(context !== undefined && { context }) };
+    const text = `${formatMultiReference(named)}\n`;
+    scored += text;
+    plain += line.references.every(({ score }) => score === undefined) ? text : withoutScores(text);
     dstc7 += `${formatDstc7(line)}\n`;
   }
   if (counts.contexts === 0) throw new UserError(`${path}: the file is empty.`);
   if (files.scored !== undefined) await writeFileWhole(files.scored, scored);
-  if (files.plain !== undefined) await writeFileWhole(files.plain, withoutScores(scored));
+  if (files.plain !== undefined) await writeFileWhole(files.plain, plain);
   if (files.dstc7 !== undefined) await writeFileWhole(files.dstc7, dstc7);
   return counts;
 }
