@@ -274,6 +274,8 @@ describe('importConversations', () => {
     assert.deepEqual(await imported(context, 'synthetic-persona-chat', persona), [
       'a EOS b more\tc',
     ]);
+    const marked = 'Best Generated Conversation\n"*User 1:* a\n\n* User 2: b *"\n';
+    assert.deepEqual(await imported(context, 'synthetic-persona-chat', marked), ['a\tb']);
     const personality = 'Question\tAnswer\tMetadata\r\nsay "hi\tHi.\tx\r\n';
     assert.deepEqual(await imported(context, 'personality-chat', personality), ['say "hi\tHi.']);
   });
@@ -301,8 +303,9 @@ describe('importConversations', () => {
       const out = join(await temporaryFolder(context), 'out.tsv');
       const paths = ['valid.csv', 'test.csv'].map((name) => join(persona, name));
       const counts = await importConversations('synthetic-persona-chat', paths, out);
-      // 1,968 conversations and 54,516 turns, less the turns joined because one speaker wrote on.
-      assert.equal(counts.conversations + counts.tooShort, 1968);
+      // 1,968 conversations, of which one is empty and one has no speakers; 54,516 turns, less those
+      // joined because one speaker wrote on.
+      assert.equal(counts.conversations + counts.tooShort, 1966);
       assert.ok(counts.turns <= 54516 && counts.turns > 54000, String(counts.turns));
       const text = await readFile(out, 'utf8');
       assert.ok(!/user ?[12]:/i.test(text));

@@ -23,9 +23,12 @@ export const syntheticPersonaChat: Importer = {
 function parseTurns(conversation: string): Message[] {
   const messages: { speaker: string; text: string }[] = [];
   for (const line of conversation.split('\n')) {
-    const turn = /^\s*(User \d+): ?(.*)$/i.exec(line);
+    const turn = /^([\s*_]*)(User \d+)\s*:[*_ ]*(.*)$/i.exec(line);
     const last = messages.at(-1);
-    if (turn !== null) messages.push({ speaker: turn[1] ?? '', text: turn[2] ?? '' });
+    // Some conversations are marked up: `*User 1:* Hi!`, `* User 1: Hi! *`.
+    const marked = turn?.[1]?.includes('*') === true;
+    const text = marked ? turn?.[3]?.replace(/[\s*_]+$/, '') : turn?.[3];
+    if (turn !== null) messages.push({ speaker: turn[2] ?? '', text: text ?? '' });
     else if (last !== undefined) last.text += ` ${line}`;
   }
   return messages;
