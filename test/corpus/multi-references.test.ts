@@ -10,7 +10,7 @@ import {
   readMultiReferences,
 } from '../../src/corpus/multi-reference-lines.js';
 import { convertMultiReferences, makeMultiReferences } from '../../src/corpus/multi-references.js';
-import { temporaryFolder } from '../support/files.js';
+import { golden, temporaryFolder } from '../support/files.js';
 
 describe('makeMultiReferences', () => {
   it("writes what create-multiref.py and the Makefile's sed write", async (context) => {
@@ -55,6 +55,20 @@ describe('makeMultiReferences', () => {
     assert.match(read[0]?.key ?? '', /^[0-9a-f]{56}$/);
     assert.equal(read[0]?.context, undefined);
     assert.deepEqual(read[1]?.references, [{ score: '1', text: 'one' }]);
+  });
+
+  it('writes what the original writes for odd conversations and ids', async (context) => {
+    const folder = await temporaryFolder(context);
+    const files = { scored: join(folder, 'scored'), plain: join(folder, 'plain') };
+    const part = (name: string) => golden('corpus', `refs-${name}`);
+    const counts = await makeMultiReferences(part('ids.txt'), [part('data.tsv.gz')], files);
+    assert.ok(counts.mismatches > 0 && counts.missingReferences > 0);
+    for (const [made, name] of [
+      [files.scored, 'scored.txt'],
+      [files.plain, 'plain.txt'],
+    ] as const) {
+      assert.equal(await readFile(made, 'utf8'), await readFile(part(name), 'utf8'));
+    }
   });
 
   it('names the line that is not in its format', async (context) => {
