@@ -31,8 +31,8 @@ export class SeenDialogues {
 
   /** An empty table. */
   static async create(deduplication: Deduplication): Promise<SeenDialogues> {
-    const { h32Raw } = await xxhash();
-    return new SeenDialogues(deduplication, h32Raw);
+    const hashes = await xxhash();
+    return new SeenDialogues(deduplication, (bytes, seed) => hashes.h32Raw(bytes, seed));
   }
 
   /**

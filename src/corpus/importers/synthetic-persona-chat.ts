@@ -26,9 +26,9 @@ function parseTurns(conversation: string): Message[] {
     const turn = /^([\s*_]*)(User \d+)\s*:[*_ ]*(.*)$/i.exec(line);
     const last = messages.at(-1);
     // Some conversations are marked up: `*User 1:* Hi!`, `* User 1: Hi! *`.
-    const marked = turn?.[1]?.includes('*') === true;
-    const text = marked ? turn?.[3]?.replace(/[\s*_]+$/, '') : turn?.[3];
-    if (turn !== null) messages.push({ speaker: turn[2] ?? '', text: text ?? '' });
+    const [, lead = '', speaker = '', rest = ''] = turn ?? [];
+    const text = lead.includes('*') ? rest.replace(/[\s*_]+$/, '') : rest;
+    if (turn !== null) messages.push({ speaker, text });
     else if (last !== undefined) last.text += ` ${line}`;
   }
   return messages;
