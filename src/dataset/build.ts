@@ -122,7 +122,10 @@ export async function buildDataset(
       return description;
     });
   } catch (error) {
-    if (options.signal?.aborted !== true) await rm(folder, { recursive: true, force: true });
+    if (options.signal?.aborted !== true) {
+      // Where its place cannot be reached, nothing was written, and the reason is thrown already.
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    }
     throw error;
   }
 }
