@@ -4,10 +4,12 @@ export { LossModel, type LossModelOptions } from './loss-model.js';
 export { Adam, type AdamOptions, decaysInOriginal } from './optimizer.js';
 export { LossSum, measurePerplexity, type Perplexity, unigramPerplexity } from './perplexity.js';
 export { learningRateAt, type ScheduleName, type ScheduleOptions, SCHEDULES } from './schedule.js';
+export { checkpointFolder, checkpointSteps, openRun, runFolder } from './checkpoints.js';
 export {
   type StepReport,
-  train,
   type TrainOptions,
   type TrainResult,
   type ValidationReport,
-} from './train.js';
+} from './options.js';
+export { type TrainingState } from './state.js';
+export { train } from './train.js';
