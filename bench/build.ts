@@ -80,6 +80,7 @@ async function measureStages(corpus: string, folder: string) {
     twoTurn: false,
     long: 'split',
     join: false,
+    normalizeData: false,
     compat: false,
     validation: 0,
   } as const;

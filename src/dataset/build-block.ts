@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../base/errors.js';
 import { type Conversation, parseConversation } from '../corpus/conversation.js';
+import { collapseSpaces } from '../corpus/python-text.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import type { BlockResult, BuildSettings, BuildTask } from './build-tasks.js';
 import { type Split, SPLITS } from './dataset.js';
@@ -124,14 +125,16 @@ class Block {
 
   /** Turns as token ids, as the original's `_get_inputs_from_text` prepares them. */
   #tokenize(conversation: Conversation): TokenizedDialogue {
-    const { reverse, twoTurn } = this.#settings;
+    const { reverse, twoTurn, normalizeData } = this.#settings;
     // A response of weight 0 is nothing that anything is learnt from, not even as context.
     const learnable = conversation.at(-1)?.weight !== 0;
     let turns = learnable ? [...conversation] : conversation.slice(0, -1);
     if (reverse) turns.reverse();
     if (twoTurn) turns = turns.slice(0, 2);
     return {
-      turns: turns.map(({ text }) => this.#tokenizer.encode(text)),
+      turns: turns.map(({ text }) =>
+        this.#tokenizer.encode(normalizeData ? collapseSpaces(text) : text),
+      ),
       weights: turns.map(({ weight }) => weight),
     };
   }

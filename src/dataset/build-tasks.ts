@@ -11,6 +11,7 @@ export const buildSettingsSchema = z.object({
   twoTurn: z.boolean(),
   long: z.enum(LONG_MODES),
   join: z.boolean(),
+  normalizeData: z.boolean(),
   compat: z.boolean(),
   /** The share of conversations to hold out. */
   validation: z.number(),

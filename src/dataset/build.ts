@@ -47,6 +47,8 @@ export interface BuildOptions {
    * then sees every position, and conversations that change their subject.
    */
   readonly join?: boolean;
+  /** Turn runs of white space into one space, as the original does; `compat` always does. */
+  readonly normalizeData?: boolean;
   /** Read weights as the original does, leave out broken lines, and split as it does. */
   readonly compat?: boolean;
   /** The share of conversations to hold out for validation, from 0 to 1; 0. */
@@ -397,6 +399,7 @@ function settingsOf(options: BuildOptions): BuildSettings {
     twoTurn: options.twoTurn ?? false,
     long: options.long ?? (compat ? 'compat' : 'split'),
     join: options.join ?? false,
+    normalizeData: options.normalizeData ?? false,
     compat,
     validation: options.validation ?? 0,
   };
