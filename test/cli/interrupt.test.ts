@@ -27,6 +27,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 function train(out: string): Running {
   const words = ['train', '--data', 'data', '--out', out, ...TINY, '--valid-step', '3'];
+  words.push('--num-optim-steps', '100000', '--early-stopping-patience', '0');
   return startCommand(words, { cwd: folder });
 }
 
@@ -58,7 +59,7 @@ describe('Ctrl-C', { skip: process.platform === 'win32' && 'needs POSIX signals'
     assert.equal(code, 130, stderr);
     assert.match(
       stderr,
-      /\ndialogpt: Interrupted after step \d+; the model so far is in stopped\.\n$/,
+      /\ndialogpt: Interrupted after step \d+; the model so far is in stopped, and --continue-from stopped goes on\.\n$/,
     );
     assert.doesNotMatch(stderr, /\n {4}at /);
     assert.ok(!(await readdir(join(folder, 'stopped'))).some((name) => name.endsWith('.partial')));
