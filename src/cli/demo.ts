@@ -156,7 +156,7 @@ async function trainModel(
         `Interrupted after step ${result.steps}; the model so far is in ${model}.`,
       );
     }
-    return result.validation;
+    return result.best;
   } finally {
     display.stop();
   }

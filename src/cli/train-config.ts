@@ -22,6 +22,14 @@ const PATHS = new Set([
 /** The README's name of a flag that the original's parser calls otherwise. */
 const OTHER_NAMES: ReadonlyMap<string, string> = new Map([['validbatchsize', 'evalbatchsize']]);
 
+/** Flags of which only one may be given. */
+const RIVALS = [
+  ['--data', '--train-input-file'],
+  ['--model', '--model-name-or-path'],
+  ['--out', '--output-dir'],
+  ['--num-optim-steps', '--num-train-epochs'],
+] as const;
+
 type Flag = TrainCommand['options'][number];
 
 /**
@@ -33,18 +41,16 @@ type Flag = TrainCommand['options'][number];
 export async function readConfigFile(command: TrainCommand, path: string): Promise<void> {
   const parsed = z.record(z.string(), z.unknown()).safeParse(await readJson(path));
   if (!parsed.success) throw new UsageError(`${path}: expected a JSON object of settings.`);
+  const beaten = beatenFlags(command);
   for (const [key, value] of Object.entries(parsed.data)) {
     const flag = findFlag(command, key);
     if (flag === undefined) {
-      const similar = closest(
-        plain(key),
-        command.options.map(({ long }) => long ?? ''),
-      );
+      const similar = closest(plain(key), command.options.map(longName));
       throw new UsageError(
         `${path}: there is no setting "${key}"${similar === undefined ? '' : `; did you mean "${similar.slice(2).replaceAll('-', '_')}"?`}`,
       );
     }
-    if (value === null) continue;
+    if (value === null || beaten.has(longName(flag))) continue;
     if (typeof value === 'object') {
       throw new UsageError(`${path}: the setting "${key}" takes one value, not a list or object.`);
     }
@@ -57,9 +63,11 @@ export function repeatCommand(
   command: TrainCommand,
   saved: Readonly<Record<string, string>>,
 ): void {
+  const beaten = beatenFlags(command);
   for (const [key, value] of Object.entries(saved)) {
     const flag = findFlag(command, key);
-    if (flag !== undefined) give(command, flag, value, `the run's setting "${key}"`);
+    if (flag !== undefined && !beaten.has(key))
+      give(command, flag, value, `the run's setting "${key}"`);
   }
 }
 
@@ -67,13 +75,28 @@ export function repeatCommand(
 export async function givenSettings(command: TrainCommand): Promise<Record<string, string>> {
   const given: Record<string, string> = {};
   for (const flag of command.options) {
-    const name = flag.long ?? '';
+    const name = longName(flag);
     const value: unknown = command.getOptionValue(flag.attributeName());
     if (OF_THE_CALL.has(name) || !isGiven(command, flag) || value === undefined) continue;
     const text = String(value);
     given[name] = PATHS.has(name) && (await exists(text)) ? resolve(text) : text;
   }
   return given;
+}
+
+/** Flags that count no more, because the other of two was given. */
+function beatenFlags(command: TrainCommand): ReadonlySet<string> {
+  const given = new Set(command.options.filter((flag) => isGiven(command, flag)).map(longName));
+  return new Set(
+    RIVALS.flatMap(([one, other]) => [
+      ...(given.has(one) ? [other] : []),
+      ...(given.has(other) ? [one] : []),
+    ]),
+  );
+}
+
+function longName({ long }: Flag): string {
+  return long ?? '';
 }
 
 function isGiven(command: TrainCommand, flag: Flag): boolean {
@@ -97,7 +120,7 @@ function give(command: TrainCommand, flag: Flag, text: string, what: string): vo
 
 function findFlag(command: TrainCommand, key: string): Flag | undefined {
   const name = OTHER_NAMES.get(plain(key)) ?? plain(key);
-  return command.options.find(({ long }) => plain(long ?? '') === name);
+  return command.options.find((flag) => plain(longName(flag)) === name);
 }
 
 /** A name in any case, without what cases differ in. */

@@ -7,8 +7,8 @@ import type { Adam } from './optimizer.js';
 import { loadState, saveState, type StateFile, type TrainingState } from './state.js';
 
 const NAME = /^checkpoint-(\d+)$/;
-/** What a program that was killed while it wrote or replaced a checkpoint leaves behind. */
-const LEFT_OVER = /^\.checkpoint-\d+\.[0-9a-f]+\.partial$/;
+/** What a program that was killed while it wrote or replaced something leaves behind. */
+const LEFT_OVER = /^\..+\.[0-9a-f]{12}\.partial$/;
 
 /** The folder of the checkpoint of a step. */
 export function checkpointFolder(out: string, step: number): string {
@@ -69,18 +69,13 @@ export async function openRun(
   onNotice: (sentence: string) => void = () => undefined,
 ): Promise<TrainingState | undefined> {
   const out = runFolder(path);
+  await removeLeftOvers(out);
   if (path !== out) {
     const state = await loadState(path);
     for (const step of await checkpointSteps(out)) {
       if (step > state.progress.step) await removeCheckpoint(out, step);
     }
     return state;
-  }
-  if (await exists(out)) {
-    const names = await withFileErrors(out, () => readdir(out));
-    for (const name of names.filter((one) => LEFT_OVER.test(one))) {
-      await rm(join(out, name), { recursive: true, force: true });
-    }
   }
   const steps = await checkpointSteps(out);
   for (const step of steps) {
@@ -95,4 +90,12 @@ export async function openRun(
   throw new UserError(
     `${out}: none of its ${steps.length} checkpoints can be read; start anew with another --out.`,
   );
+}
+
+async function removeLeftOvers(out: string): Promise<void> {
+  if (!(await exists(out))) return;
+  const names = await withFileErrors(out, () => readdir(out));
+  for (const name of names.filter((one) => LEFT_OVER.test(one))) {
+    await rm(join(out, name), { recursive: true, force: true });
+  }
 }

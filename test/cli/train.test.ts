@@ -304,6 +304,9 @@ describe('train --continue-from', () => {
       assert.deepEqual(await losses('copy'), expected);
       await rm(join(folder, 'copy'), { recursive: true });
     }
+    await train('', '--continue-from', 'whole', '--num-train-epochs', '2', '--skip-eval');
+    const { progress } = await stateOf('whole');
+    assert.deepEqual([progress.epoch, progress.step > 6], [2, true]);
   });
 
   it('begins at the start where there is no checkpoint yet, and does not mix runs', async () => {
