@@ -51,7 +51,7 @@ export async function readConfigFile(command: TrainCommand, path: string): Promi
       );
     }
     if (value === null || beaten.has(longName(flag))) continue;
-    if (typeof value === 'object') {
+    if (!isScalar(value)) {
       throw new UsageError(`${path}: the setting "${key}" takes one value, not a list or object.`);
     }
     give(command, flag, String(value), `${path}: the setting "${key}"`);
@@ -77,7 +77,8 @@ export async function givenSettings(command: TrainCommand): Promise<Record<strin
   for (const flag of command.options) {
     const name = longName(flag);
     const value: unknown = command.getOptionValue(flag.attributeName());
-    if (OF_THE_CALL.has(name) || !isGiven(command, flag) || value === undefined) continue;
+    if (OF_THE_CALL.has(name) || !isGiven(command, flag)) continue;
+    if (!isScalar(value)) continue;
     const text = String(value);
     given[name] = PATHS.has(name) && (await exists(text)) ? resolve(text) : text;
   }
@@ -123,6 +124,10 @@ function findFlag(command: TrainCommand, key: string): Flag | undefined {
   return command.options.find((flag) => plain(longName(flag)) === name);
 }
 
+function isScalar(value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
 /** A name in any case, without what cases differ in. */
 function plain(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, '');
@@ -142,10 +147,10 @@ function closest(wanted: string, names: readonly string[]): string | undefined {
 /** The least number of letters to add, remove or change (Levenshtein). */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [line, letter] of [...from].entries()) {
+  for (let line = 0; line < from.length; line++) {
     const next = [line + 1];
     for (let column = 1; column <= to.length; column++) {
-      const changed = (row[column - 1] ?? 0) + Number(letter !== to[column - 1]);
+      const changed = (row[column - 1] ?? 0) + Number(from[line] !== to[column - 1]);
       next.push(Math.min(changed, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
     }
     row = next;

@@ -12,7 +12,7 @@ const share = number('a number from 0 to 1', (value) => value >= 0 && value <= 1
  * `dialogpt train` with its flags. None has a default here: what holds where nothing is given is
  * decided in `train-settings.ts`, when a configuration file and an earlier run have been read.
  */
-export function commandWithFlags() {
+function commandWithFlags() {
   return new Command('train')
     .description('train a model, or go on training one, on conversations of your own')
     .option('--data <path>', 'TSV, chat JSONL or another chat, or a dataset of `data build`')
@@ -90,6 +90,11 @@ docs/training.md lists every default and what differs from the original.`,
 
 /** The command. */
 export type TrainCommand = ReturnType<typeof commandWithFlags>;
+
+/** Makes the command, without an action. */
+export function newTrainCommand(): TrainCommand {
+  return commandWithFlags();
+}
 
 /** What its flags say. */
 export type TrainFlags = ReturnType<TrainCommand['opts']>;

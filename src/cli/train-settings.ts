@@ -60,7 +60,7 @@ export function either(
 export function completeSettings(
   flags: TrainFlags,
   start: { readonly fresh?: boolean; readonly learningRate?: number },
-) {
+): TrainSettings {
   const original = flags.trainInputFile !== undefined;
   const { fresh = false, learningRate = fresh && !original ? FRESH_LEARNING_RATE : undefined } =
     start;
@@ -72,8 +72,15 @@ export function completeSettings(
   };
 }
 
+/** Flags that have a value whether given or not. */
+type Defaulted = Exclude<keyof typeof ORIGINAL, 'tokenId'>;
+
 /** What {@link completeSettings} gives. */
-export type TrainSettings = ReturnType<typeof completeSettings>;
+export type TrainSettings = Omit<TrainFlags, Defaulted> &
+  Required<Pick<TrainFlags, Defaulted>> & {
+    /** Whether the original's defaults hold. */
+    readonly original: boolean;
+  };
 
 /** The settings as the library takes them, less what comes from elsewhere. */
 export function trainOptions(

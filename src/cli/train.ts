@@ -17,7 +17,7 @@ import { UsageError } from './arguments.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { givenSettings, readConfigFile, repeatCommand } from './train-config.js';
 import { openData, openSource } from './train-data.js';
-import { commandWithFlags, type TrainCommand } from './train-flags.js';
+import { newTrainCommand, type TrainCommand } from './train-flags.js';
 import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
 import { completeSettings, either, trainOptions } from './train-settings.js';
@@ -25,7 +25,7 @@ import { TrainingDisplay } from './training-display.js';
 
 /** `dialogpt train`: conversations → a model. */
 export function trainCommand(): CommandUnknownOpts {
-  const command = commandWithFlags();
+  const command = newTrainCommand();
   return command.action(async ({ config }) => {
     if (config !== undefined) await readConfigFile(command, config);
     const { continueFrom } = command.opts();
