@@ -68,12 +68,13 @@ export function completeSettings(
     ...(original ? ORIGINAL : OWN),
     ...defined({ learningRate }),
     ...defined(flags),
+    tokenId: flags.tokenId,
     original,
   };
 }
 
 /** Flags that have a value whether given or not. */
-type Defaulted = Exclude<keyof typeof ORIGINAL, 'tokenId'>;
+type Defaulted = keyof typeof ORIGINAL;
 
 /** What {@link completeSettings} gives. */
 export type TrainSettings = Omit<TrainFlags, Defaulted> &
@@ -124,7 +125,7 @@ export function trainOptions(
       }),
     },
     // The flag is the original's `no_token_id`; the parser takes its `no` for a prefix.
-    noTokenId: settings.tokenId ?? true,
+    noTokenId: settings.tokenId,
     seed: settings.seed,
   };
 }
