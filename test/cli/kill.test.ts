@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
 import { loadCheckpoint } from '../../src/checkpoint/index.js';
 import { startCommand } from '../support/command.js';
@@ -28,31 +28,31 @@ const flags = (out: string) => [
   ...['--save-steps', '2', '--early-stopping-patience', '0', '--continue-from', out],
 ];
 
+/** The steps that the log of the run speaks of. */
+async function stepsLogged(): Promise<number> {
+  const log = join(folder, 'killed', 'train_log.txt');
+  return existsSync(log) ? (await readFile(log, 'utf8')).split('\n').length - 2 : 0;
+}
+
 describe('SIGKILL', { skip: process.platform === 'win32' && 'needs POSIX signals' }, () => {
   it('at any moments leaves a run that goes on bit for bit', async (context) => {
     await succeed(folder, flags('whole'));
     const random = new Random(Date.now());
     let kills = 0;
-    let done = false;
-    for (const attempt of range(0, 40)) {
+    for (let step = 0; !done;) {
       const { process: child, ended } = startCommand(flags('killed'), { cwd: folder });
-      // Long enough to save now and then, and after a while to end; never at a chosen place.
-      const timer = new AbortController();
-      const wait = 400 + random.below(600) + 200 * attempt;
-      const killed = setTimeout(wait, undefined, { signal: timer.signal }).then(
-        () => child.kill('SIGKILL'),
-        () => false,
-      );
+      // Some steps further than before, and then anywhere within a step or a checkpoint.
+      step += 4 + random.below(9);
+      while (child.exitCode === null && (await stepsLogged()) < step) await setTimeout(2);
+      await setTimeout(random.below(30));
+      child.kill('SIGKILL');
       const { code, signal, stderr } = await ended;
-      timer.abort();
-      await killed;
       kills += Number(signal === 'SIGKILL');
-      done = code === 0;
-      assert.ok(done || signal === 'SIGKILL', stderr);
-      if (done) break;
+      assert.ok(code === 0 || signal === 'SIGKILL', stderr);
+      if (code === 0) break;
     }
     context.diagnostic(`${kills} kills`);
-    assert.ok(done && kills >= 1, `${kills} kills`);
+    assert.ok(kills >= 1, `${kills} kills`);
     const [whole, again] = [join(folder, 'whole'), join(folder, 'killed')];
     assert.deepEqual(await timelessLogs(again), await timelessLogs(whole));
     for (const path of ['.', `checkpoint-${STEPS}`]) {
