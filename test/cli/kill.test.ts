@@ -39,7 +39,7 @@ describe('SIGKILL', { skip: process.platform === 'win32' && 'needs POSIX signals
     await succeed(folder, flags('whole'));
     const random = new Random(Date.now());
     let kills = 0;
-    for (let step = 0; !done;) {
+    for (let step = 0; ;) {
       const { process: child, ended } = startCommand(flags('killed'), { cwd: folder });
       // Some steps further than before, and then anywhere within a step or a checkpoint.
       step += 4 + random.below(9);
