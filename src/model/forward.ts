@@ -54,10 +54,22 @@ export type Dropout = (x: Tensor, ratio: number) => Tensor;
 /** Leaves out dropout, as everywhere but in training. */
 export const noDropout: Dropout = (x) => x;
 
-/** Dropout as in training, each place with a seed of its own. */
-export function trainingDropout(seed: number): Dropout {
-  let places = 0;
-  return (x, ratio) => dropout(x, ratio, seed + places++);
+/** A mask that a graph with dropout takes as an input: false where an element is dropped. */
+export interface DropoutMask {
+  /** `bool`, of the shape of what it masks. */
+  readonly input: Tensor;
+  /** The share of elements to drop. */
+  readonly ratio: number;
+}
+
+/** Dropout as in training: each place's mask is an input of the graph and noted in `masks`. */
+export function trainingDropout(masks: DropoutMask[]): Dropout {
+  return (x, ratio) => {
+    if (ratio === 0) return x;
+    const input = x.graph.input(`dropout.${masks.length}`, 'bool', x.shape);
+    masks.push({ input, ratio });
+    return dropout(x, input, ratio);
+  };
 }
 
 /**

@@ -15,6 +15,7 @@ export {
 export {
   type Attention,
   type Dropout,
+  type DropoutMask,
   forward,
   noDropout,
   parameterInputs,

@@ -9,6 +9,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import {
+  type DropoutMask,
   forward,
   type Gpt2Config,
   noDropout,
@@ -28,8 +29,6 @@ export interface LossGraphOptions {
   readonly tokenTypes?: boolean;
   /** Whether ONNX Runtime's fused operators may be used. */
   readonly fused?: boolean;
-  /** Where the drawing of dropout masks starts. */
-  readonly seed?: number;
 }
 
 /** Rows of an embedding table's gradient that a run puts out. */
@@ -47,6 +46,8 @@ export interface LossGraph {
   /** The parameters with a dense gradient; output `gradient.NAME` adds it to `accumulated.NAME`. */
   readonly dense: readonly string[];
   readonly rows: readonly RowOutput[];
+  /** The dropout masks that it takes as inputs; none without gradients. */
+  readonly masks: readonly DropoutMask[];
 }
 
 /** The name of the graph's input that scales the sum of all losses to the loss to minimise. */
@@ -63,7 +64,8 @@ export const LABEL_LOSSES = 'label_losses';
  * head and sparse from the lookups; the position embedding's is sparse.
  */
 export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGraph {
-  const { gradients, tokenTypes = false, fused = true, seed = 0 } = options;
+  const { gradients, tokenTypes = false, fused = true } = options;
+  const masks: DropoutMask[] = [];
   const graph = new Graph({ fused });
   const parameter = parameterInputs(graph, config);
   const input = (name: string) => graph.input(name, 'int64', ['tokens']);
@@ -73,7 +75,7 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
     ...(tokenTypes ? { types: input('types') } : {}),
   };
   const layout = raggedLayoutInputs(graph);
-  const drop = gradients ? trainingDropout(seed) : noDropout;
+  const drop = gradients ? trainingDropout(masks) : noDropout;
   const hidden = forward(config, parameter, tokens, raggedAttention(config, layout, drop), drop);
 
   const labelled = moveRows(hidden, {
@@ -84,10 +86,10 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
   const labels = graph.input('labels', 'int64', ['labels']);
   const losses = linearCrossEntropy(labelled, parameter(TOKEN_EMBEDDING), labels);
   graph.output(LABEL_LOSSES, losses);
-  if (!gradients) return { graph, dense: [], rows: [] };
+  if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
-  return { graph, ...gradientOutputs(graph, config, loss, parameter) };
+  return { graph, ...gradientOutputs(graph, config, loss, parameter), masks };
 }
 
 function gradientOutputs(

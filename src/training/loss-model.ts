@@ -10,6 +10,7 @@ import {
   Session,
 } from '../runtime/index.js';
 import type { Batch } from './batch.js';
+import { drawMasks } from './dropout-masks.js';
 import { LABEL_LOSSES, LOSS_SCALE, type LossGraph, lossGraph } from './loss-graph.js';
 
 /** How a {@link LossModel} is made. */
@@ -18,7 +19,7 @@ export interface LossModelOptions {
   readonly threads?: number;
   /** Whether token-type ids are read and their embeddings added. */
   readonly tokenTypes?: boolean;
-  /** Where the drawing of dropout masks starts. */
+  /** Where the drawing of dropout masks starts; 0. */
   readonly seed?: number;
 }
 
@@ -28,11 +29,14 @@ export class LossModel {
   readonly #session: Session;
   readonly #graph: LossGraph;
   readonly #weights: HostTensors;
+  readonly #seed: number;
+  #draws = 0;
 
-  private constructor(parameters: Parameters, session: Session, graph: LossGraph) {
+  private constructor(parameters: Parameters, session: Session, graph: LossGraph, seed: number) {
     this.parameters = parameters;
     this.#session = session;
     this.#graph = graph;
+    this.#seed = seed;
     this.#weights = Object.fromEntries(
       parameters.layout.map((parameter) => [parameter.name, tensorOf(parameters, parameter)]),
     );
@@ -61,8 +65,8 @@ export class LossModel {
   ): Promise<LossModel> {
     const { device = 'cpu', tokenTypes = false, seed = 0 } = options;
     const fused = hasFusedOperators(device);
-    const graph = lossGraph(parameters.config, { gradients, tokenTypes, seed, fused });
-    return new LossModel(parameters, await Session.create(graph.graph, options), graph);
+    const graph = lossGraph(parameters.config, { gradients, tokenTypes, fused });
+    return new LossModel(parameters, await Session.create(graph.graph, options), graph, seed);
   }
 
   /** The loss of each label of a batch: `[labels]`. */
@@ -77,12 +81,20 @@ export class LossModel {
   /**
    * Adds the gradient of `scale · Σ losses` to `gradients`.
    *
+   * @param draw which dropout masks: they depend on the seed, this number and the batch's shape
+   *   alone; unless given, each call takes the next number
    * @returns the loss of each label: `[labels]`
    */
-  async backward(batch: Batch, scale: number, gradients: Parameters): Promise<Float32Array> {
+  async backward(
+    batch: Batch,
+    scale: number,
+    gradients: Parameters,
+    draw = this.#draws++,
+  ): Promise<Float32Array> {
     const feeds: Record<string, HostTensor> = {
       ...this.#weights,
       ...batch.feeds,
+      ...drawMasks(this.#graph, batch.feeds, this.#seed, draw),
       [LOSS_SCALE]: float32(Float32Array.of(scale), []),
     };
     const fetches: Record<string, HostTensor | null> = { [LABEL_LOSSES]: null };
