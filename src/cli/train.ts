@@ -78,6 +78,7 @@ export function trainCommand(): CommandUnknownOpts {
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
+    .option('--recompute', 'less memory: compute each layer once more on the way back', false)
     .addHelpText(
       'after',
       '\nExample:\n  dialogpt train --data chats.tsv --out my-model --vocab-size 1024 --n-layer 4 --n-embd 128 \\\n    --n-head 4 --n-positions 128 --num-optim-steps 1000 --learning-rate 1e-3 --lr-schedule cosine',
@@ -120,6 +121,7 @@ export function trainCommand(): CommandUnknownOpts {
           noTokenId: flags.tokenId,
           seed: flags.seed,
           device: flags.device,
+          recompute: flags.recompute,
           signal: interrupt.signal,
           onStep: (report) => {
             display.step(report);

@@ -38,6 +38,8 @@ export interface TrainOptions {
   readonly seed?: number;
   readonly device?: Device;
   readonly threads?: number;
+  /** Whether to train in less memory and more time; see `LossModelOptions`. */
+  readonly recompute?: boolean;
   /** Ends training after the step at hand, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly onStep?: (report: StepReport) => void;
@@ -105,7 +107,8 @@ export async function train(
     ...(options.device === undefined ? {} : { device: options.device }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   };
-  await using model = await LossModel.forTraining(parameters, modelOptions);
+  const recompute = options.recompute ?? false;
+  await using model = await LossModel.forTraining(parameters, { ...modelOptions, recompute });
   await using evaluator = await LossModel.forEvaluation(parameters, modelOptions);
   await using log = await RunLog.open(options.logDir ?? outputDir);
   const gradients = new Parameters(config);
