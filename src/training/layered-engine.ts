@@ -214,7 +214,10 @@ export class LayeredEngine implements LossEngine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { session } of Object.values(this.#parts)) await session[Symbol.asyncDispose]();
+    const { embedding, layer, head, layerBack, embeddingBack } = this.#parts;
+    for (const { session } of [embedding, layer, head, layerBack, embeddingBack]) {
+      await session[Symbol.asyncDispose]();
+    }
   }
 }
 
