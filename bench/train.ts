@@ -42,8 +42,7 @@ export const trainBenchmark: Benchmark = {
       ...PUBLISHED_SIZES[options.size],
       ...{ embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 },
     });
-    const dataset = await openDataset(options.data);
-    const steps = pickSteps(dataset, options.tokens, options.steps);
+    const steps = await readSteps(options);
     await using trainer = await Trainer.create(config, options);
     await using peer = await Peer.start(options.peer, config, steps);
 
@@ -147,13 +146,18 @@ function readOptions() {
   } as const;
 }
 
-/** Opens a dataset, or builds one of a TSV of conversations. */
-async function openDataset(path: string): Promise<Dataset> {
-  if ((await stat(path)).isDirectory()) return Dataset.open(path);
+/** The steps' examples, of a dataset or of one built of a TSV of conversations. */
+async function readSteps(options: {
+  readonly data: string;
+  readonly tokens: number;
+  readonly steps: number;
+}): Promise<readonly (readonly Example[])[]> {
+  const { data, tokens, steps } = options;
+  if ((await stat(data)).isDirectory()) return pickSteps(await Dataset.open(data), tokens, steps);
   const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
   try {
-    await buildDataset(path, join(folder, 'dataset'), gpt2Tokenizer());
-    return await Dataset.open(join(folder, 'dataset'));
+    await buildDataset(data, join(folder, 'dataset'), gpt2Tokenizer());
+    return pickSteps(await Dataset.open(join(folder, 'dataset')), tokens, steps);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
