@@ -61,6 +61,7 @@ function commandWithFlags() {
     .option('--seed <number>', 'where random numbers start', wholeNumber(0))
     .addOption(new Option('--device <name>', 'where to compute').choices(DEVICES))
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
+    .option('--recompute', 'less memory: compute each layer once more on the way back')
     .optionsGroup('Validation, checkpoints and logs:')
     .option('--valid-step <steps>', 'steps between validations', wholeNumber(1))
     .option('--eval-batch-size <examples>', 'examples in a batch of validation', wholeNumber(1))

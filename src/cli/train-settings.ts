@@ -97,6 +97,7 @@ export function trainOptions(
     ...defined({
       logDir: settings.logDir,
       threads: settings.threads,
+      recompute: settings.recompute,
       saveSteps: settings.saveSteps,
       keep: settings.keep,
       device: settings.device,

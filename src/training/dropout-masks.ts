@@ -2,18 +2,26 @@ import { Random } from '../base/random.js';
 import { boolean, type HostTensor, type HostTensors } from '../runtime/index.js';
 import type { LossGraph } from './loss-graph.js';
 
+/** Which masks to draw; the same are the same wherever they are drawn. */
+export interface MaskDraw {
+  readonly seed: number;
+  /** The number of the batch. */
+  readonly draw: number;
+  /** The place in the whole model of the graph's first mask; 0. */
+  readonly firstPlace?: number;
+}
+
 /**
  * The dropout masks of one run of a graph, by the names of its inputs. They are a function of
- * `seed`, `draw` and the shapes alone, so that a run that goes on after an interruption, or on
+ * the draw and the shapes alone, so that a run that goes on after an interruption, or on
  * another machine, drops what it would have dropped.
  *
  * @param feeds the run's other inputs, whose sizes tell the lengths of the graph's named dimensions
  */
 export function drawMasks(
-  { graph, masks }: LossGraph,
+  { graph, masks }: Pick<LossGraph, 'graph' | 'masks'>,
   feeds: HostTensors,
-  seed: number,
-  draw: number,
+  { seed, draw, firstPlace = 0 }: MaskDraw,
 ): HostTensors {
   const lengths = new Map<string, number>();
   for (const { name, shape } of graph.inputs) {
@@ -30,7 +38,7 @@ export function drawMasks(
       return length;
     });
     const mask = new Uint8Array(shape.reduce((product, length) => product * length, 1));
-    fillMask(mask, ratio, generatorOf(seed, draw, place));
+    fillMask(mask, ratio, generatorOf(seed, draw, firstPlace + place));
     return [input.name, boolean(mask, shape)];
   });
   return Object.fromEntries(entries);

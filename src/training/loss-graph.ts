@@ -1,22 +1,26 @@
 import {
   differentiate,
+  type Gradient,
   Graph,
   linearCrossEntropy,
   moveRows,
   multiply,
   reduceSum,
   type RowGradient,
+  type Shape,
   type Tensor,
 } from '../graph/index.js';
 import {
   type DropoutMask,
-  forward,
   type Gpt2Config,
+  lastNormalization,
   noDropout,
   parameterInputs,
   parameterLayout,
+  type ParameterTensors,
   raggedAttention,
   raggedLayoutInputs,
+  throughLayers,
   TOKEN_EMBEDDING,
   trainingDropout,
 } from '../model/index.js';
@@ -38,6 +42,8 @@ export interface RowOutput {
   readonly rows: string;
   /** The output of the graph that holds their values. */
   readonly values: string;
+  /** The shape of the values: `[...rows.shape, …]`. */
+  readonly shape: Shape;
 }
 
 /** A graph that computes losses over a ragged batch and, if asked, gradients. */
@@ -76,29 +82,43 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
   };
   const layout = raggedLayoutInputs(graph);
   const drop = gradients ? trainingDropout(masks) : noDropout;
-  const hidden = forward(config, parameter, tokens, raggedAttention(config, layout, drop), drop);
+  const attention = raggedAttention(config, layout, drop);
+  const x = throughLayers(config, parameter, tokens, attention, drop);
 
-  const labelled = moveRows(hidden, {
+  const labelled = moveRows(x, {
     rows: graph.input('labelled', 'int64', ['labels']),
     origins: graph.input('label_origins', 'int64', ['tokens']),
     present: graph.input('label_present', 'float32', ['tokens', 1]),
   });
-  const labels = graph.input('labels', 'int64', ['labels']);
-  const losses = linearCrossEntropy(labelled, parameter(TOKEN_EMBEDDING), labels);
-  graph.output(LABEL_LOSSES, losses);
+  const losses = headLosses(config, parameter, labelled);
   if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
-  return { graph, ...gradientOutputs(graph, config, loss, parameter), masks };
+  const names = parameterLayout(config).map(({ name }) => name);
+  const found = differentiate(loss, names.map(parameter));
+  return { graph, ...outputGradients(graph, names, found), masks };
 }
 
-function gradientOutputs(
-  graph: Graph,
+/** The loss of each labelled row, also put out as {@link LABEL_LOSSES}. */
+export function headLosses(
   config: Gpt2Config,
-  loss: Tensor,
-  parameter: (name: string) => Tensor,
+  parameter: ParameterTensors,
+  labelled: Tensor,
+): Tensor {
+  const { graph } = labelled;
+  const labels = graph.input('labels', 'int64', ['labels']);
+  const hidden = lastNormalization(config, parameter, labelled);
+  const losses = linearCrossEntropy(hidden, parameter(TOKEN_EMBEDDING), labels);
+  graph.output(LABEL_LOSSES, losses);
+  return losses;
+}
+
+/** Puts gradients out under the names of what they belong to, dense ones accumulated. */
+export function outputGradients(
+  graph: Graph,
+  names: readonly string[],
+  found: readonly Gradient[],
 ): Pick<LossGraph, 'dense' | 'rows'> {
-  const names = parameterLayout(config).map(({ name }) => name);
   const dense: string[] = [];
   const rows: RowOutput[] = [];
   const valueNames = new Map<Tensor, string>();
@@ -110,7 +130,6 @@ function gradientOutputs(
     graph.output(name, values);
     return name;
   };
-  const found = differentiate(loss, names.map(parameter));
   for (const [index, gradient] of found.entries()) {
     const name = names[index] ?? '';
     if (gradient.dense !== undefined) {
@@ -122,7 +141,8 @@ function gradientOutputs(
       dense.push(name);
     }
     for (const part of gradient.rows) {
-      rows.push({ parameter: name, rows: part.rows.name, values: outputValues(part) });
+      const { shape } = part.values;
+      rows.push({ parameter: name, rows: part.rows.name, values: outputValues(part), shape });
     }
   }
   return { dense, rows };

@@ -37,6 +37,8 @@ export interface TrainOptions {
   readonly seed?: number;
   readonly device?: Device;
   readonly threads?: number;
+  /** Whether to train in less memory and more time; see `LossModelOptions`. */
+  readonly recompute?: boolean;
   /** The state to go on from; `checkpoint` is then the one that was saved with it. */
   readonly resume?: TrainingState;
   /** What is saved with each checkpoint, for the caller to repeat the command that made it. */

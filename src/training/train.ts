@@ -46,14 +46,17 @@ export async function train(
       `${outputDir}: it holds a run already; go on with --continue-from ${outputDir}, or choose another --out.`,
     );
   }
-  const { device, threads } = options;
+  const { device, threads, recompute = false } = options;
   const modelOptions = {
     tokenTypes: !settings.noTokenId,
     seed: settings.seed,
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
   };
-  await using model = await LossModel.forTraining(checkpoint.parameters, modelOptions);
+  await using model = await LossModel.forTraining(checkpoint.parameters, {
+    ...modelOptions,
+    recompute,
+  });
   await using evaluator = await LossModel.forEvaluation(checkpoint.parameters, modelOptions);
   await using log = await RunLog.open(options.logDir ?? outputDir, resume?.progress.step);
   const data = heldOut === undefined || heldOut.length === 0 ? undefined : heldOut;
