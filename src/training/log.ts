@@ -2,8 +2,7 @@ import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileErrors } from '../base/errors.js';
 import { exists, writeFileWhole } from '../base/files.js';
-import type { Batch } from './batch.js';
-import { LossSum, type Perplexity } from './perplexity.js';
+import type { Perplexity } from './perplexity.js';
 import type { Progress } from './state.js';
 
 /** Larger perplexities of a batch do not count in the running mean (the original's `INF`). */
@@ -21,12 +20,12 @@ type Means = Progress['means'];
  * validation, as comma-separated values with its columns. Means run over the epoch.
  */
 export class RunLog {
-  readonly #train: FileHandle;
-  readonly #evaluation: FileHandle;
+  readonly #train: FileHandle | undefined;
+  readonly #evaluation: FileHandle | undefined;
   #means = noMeans();
   #epochStart = performance.now();
 
-  private constructor(train: FileHandle, evaluation: FileHandle) {
+  private constructor(train?: FileHandle, evaluation?: FileHandle) {
     this.#train = train;
     this.#evaluation = evaluation;
   }
@@ -44,6 +43,11 @@ export class RunLog {
     });
   }
 
+  /** A log that nobody keeps, of a process beside the one that writes. */
+  static silent(): RunLog {
+    return new RunLog();
+  }
+
   /** Starts the running means anew. */
   startEpoch(): void {
     this.means = noMeans();
@@ -59,18 +63,20 @@ export class RunLog {
     this.#epochStart = performance.now() - 1000 * means.seconds;
   }
 
-  /** Counts a batch into the running means. */
-  batch(batch: Batch, losses: Float32Array): void {
-    const sum = new LossSum();
-    sum.add(batch, losses);
-    const { loss, sequencePerplexity } = sum.result;
+  /**
+   * Counts a batch into the running means.
+   *
+   * @param tokens the batch's tokens without padding
+   * @param places its tokens with the padding that the original would have
+   */
+  batch({ loss, sequencePerplexity }: Perplexity, tokens: number, places: number): void {
     const means = this.#means;
     const mean = means.batches === 0 ? 0 : means.perplexity / means.batches;
     means.batches += 1;
     means.loss += loss;
     means.perplexity += sequencePerplexity < LARGEST_PERPLEXITY ? sequencePerplexity : mean;
-    means.tokens += batch.tokens;
-    means.places += batch.places;
+    means.tokens += tokens;
+    means.places += places;
   }
 
   /** Writes the line of an optimizer step; `batches` counts all since the start. */
@@ -80,7 +86,7 @@ export class RunLog {
     const perplexity = means.perplexity / means.batches;
     const { tokens, places, seconds } = means;
     const fields = [epoch, step, batches, loss, perplexity, tokens, places, seconds];
-    await this.#train.appendFile(`${fields.join()}\n`);
+    await this.#train?.appendFile(`${fields.join()}\n`);
   }
 
   /** Writes the line of a validation. */
@@ -91,13 +97,13 @@ export class RunLog {
     { loss, sequencePerplexity }: Perplexity,
   ): Promise<void> {
     const fields = [epoch, step, batches, loss, sequencePerplexity];
-    await this.#evaluation.appendFile(`${fields.join()}\n`);
+    await this.#evaluation?.appendFile(`${fields.join()}\n`);
   }
 
   /** Closes the files. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#train.close();
-    await this.#evaluation.close();
+    await this.#train?.close();
+    await this.#evaluation?.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Dataset } from '../dataset/index.js';
-import type { Device } from '../runtime/index.js';
+import type { Communicator, Device } from '../runtime/index.js';
 import type { AdamOptions } from './optimizer.js';
 import type { Perplexity } from './perplexity.js';
 import type { TrainingState } from './state.js';
@@ -15,7 +15,7 @@ export interface TrainOptions {
   readonly numOptimSteps: number;
   /** Examples in a batch. */
   readonly trainBatchSize: number;
-  /** Batches whose gradients make one step. */
+  /** Batches of each process whose gradients make one step. */
   readonly gradientAccumulationSteps?: number;
   readonly evalBatchSize?: number;
   readonly learningRate: number;
@@ -39,6 +39,8 @@ export interface TrainOptions {
   readonly threads?: number;
   /** Whether to train in less memory and more time; see `LossModelOptions`. */
   readonly recompute?: boolean;
+  /** Those that train together; this process trains alone unless given. Rank 0 writes. */
+  readonly processes?: Communicator;
   /** The state to go on from; `checkpoint` is then the one that was saved with it. */
   readonly resume?: TrainingState;
   /** What is saved with each checkpoint, for the caller to repeat the command that made it. */
@@ -95,6 +97,7 @@ export interface ExactSettings {
   readonly data: string;
   readonly seed: number;
   readonly trainBatchSize: number;
+  /** Batches of all processes whose gradients make one step. */
   readonly gradientAccumulationSteps: number;
   readonly noTokenId: boolean;
   readonly numOptimSteps: number;
@@ -113,7 +116,8 @@ export function exactSettings(options: TrainOptions, dataset: Dataset): ExactSet
     data: fingerprint(dataset),
     seed: options.seed ?? 42,
     trainBatchSize: options.trainBatchSize,
-    gradientAccumulationSteps: options.gradientAccumulationSteps ?? 1,
+    gradientAccumulationSteps:
+      (options.gradientAccumulationSteps ?? 1) * (options.processes?.size ?? 1),
     noTokenId: options.noTokenId ?? true,
     numOptimSteps: options.numOptimSteps,
     learningRate: options.learningRate,

@@ -1,5 +1,7 @@
 import { at, range, sum } from '../base/arrays.js';
+import { shareOf } from '../base/rank.js';
 import { type Dataset, IGNORED_LABEL } from '../dataset/index.js';
+import { ALONE, type Communicator } from '../runtime/index.js';
 import { type Batch, makeBatch } from './batch.js';
 import { sortedBatches } from './loader.js';
 import type { LossModel } from './loss-model.js';
@@ -21,10 +23,18 @@ export interface Perplexity {
 
 /** Adds up losses, batch by batch. */
 export class LossSum {
-  #loss = 0;
-  #labels = 0;
-  #rowLoss = 0;
-  #rows = 0;
+  /**
+   * What has been added up: the losses of labels, the labels, the mean losses of sequences, the
+   * sequences. Sums of several processes are the sum of these.
+   */
+  readonly values: Float64Array;
+
+  constructor(values: Float64Array = new Float64Array(LossSum.SIZE)) {
+    this.values = values;
+  }
+
+  /** The number of {@link values}. */
+  static readonly SIZE = 4;
 
   /** @param losses the loss of each label of `batch`. */
   add(batch: Batch, losses: Float32Array): void {
@@ -34,39 +44,59 @@ export class LossSum {
       rowLosses[row] = at(rowLosses, row) + at(losses, index);
       rowLabels[row] = at(rowLabels, row) + 1;
     }
-    this.#loss += sum(rowLosses);
-    this.#labels += batch.labels.length;
-    for (const [row, loss] of rowLosses.entries()) this.#rowLoss += loss / at(rowLabels, row);
-    this.#rows += batch.size;
+    let rowLoss = 0;
+    for (const [row, loss] of rowLosses.entries()) rowLoss += loss / at(rowLabels, row);
+    this.#addValues([sum(rowLosses), batch.labels.length, rowLoss, batch.size]);
+  }
+
+  /** Adds what another has added up. */
+  addSum({ values }: LossSum): void {
+    this.#addValues(values);
   }
 
   /** What has been added up so far. */
   get result(): Perplexity {
-    const loss = this.#loss / this.#labels;
+    const [sumOfLosses = 0, labels = 0, rowLoss = 0, rows = 0] = this.values;
+    const loss = sumOfLosses / labels;
     return {
       loss,
       perplexity: Math.exp(loss),
-      sequencePerplexity: Math.exp(this.#rowLoss / this.#rows),
-      labels: this.#labels,
+      sequencePerplexity: Math.exp(rowLoss / rows),
+      labels,
     };
   }
+
+  #addValues(values: ArrayLike<number>): void {
+    for (let index = 0; index < LossSum.SIZE; index++) {
+      this.values[index] = at(this.values, index) + at(values, index);
+    }
+  }
+}
+
+/** How {@link measurePerplexity} measures. */
+export interface PerplexityOptions {
+  readonly batchSize?: number;
+  readonly tokenTypes?: boolean;
+  /** Those that share the work, each of which gets the result. */
+  readonly processes?: Communicator;
 }
 
 /** The perplexity of a model on a dataset. */
 export async function measurePerplexity(
   model: LossModel,
   dataset: Dataset,
-  { batchSize = 16, tokenTypes = false }: { batchSize?: number; tokenTypes?: boolean } = {},
+  { batchSize = 16, tokenTypes = false, processes = ALONE }: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
   const total = new LossSum();
-  for (const indices of sortedBatches(lengths, batchSize)) {
+  for (const indices of shareOf(sortedBatches(lengths, batchSize), processes)) {
     const batch = makeBatch(
       indices.map((index) => dataset.example(index)),
       tokenTypes,
     );
     total.add(batch, await model.losses(batch));
   }
+  await processes.allReduceSum(total.values);
   return total.result;
 }
 

@@ -6,7 +6,7 @@ const FIXED = {
   data: 'the training data',
   seed: '--seed',
   trainBatchSize: '--train-batch-size',
-  gradientAccumulationSteps: '--gradient-accumulation-steps',
+  gradientAccumulationSteps: '--gradient-accumulation-steps times the number of processes',
   noTokenId: '--no-token-id',
 } as const satisfies Partial<Record<keyof ExactSettings, string>>;
 

@@ -1,8 +1,9 @@
-import { range } from '../base/arrays.js';
+import { at, range, sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { type Checkpoint, saveCheckpoint } from '../checkpoint/index.js';
 import type { Dataset } from '../dataset/index.js';
 import { Parameters } from '../model/index.js';
+import { ALONE, type Communicator } from '../runtime/index.js';
 import { type Batch, makeBatch } from './batch.js';
 import { checkpointFolder, checkpointSteps, writeCheckpoint } from './checkpoints.js';
 import { epochBatches } from './loader.js';
@@ -19,6 +20,9 @@ import { LossSum, measurePerplexity, type Perplexity } from './perplexity.js';
 import { compareSettings } from './resume.js';
 import { learningRateAt } from './schedule.js';
 import type { Progress } from './state.js';
+
+/** The numbers that processes tell each other of a batch: its losses, its tokens with and without padding. */
+const BATCH_FACTS = LossSum.SIZE + 2;
 
 /**
  * Trains a model: what the original's `LSP_train.py` does. The parameters of `checkpoint` are
@@ -58,9 +62,25 @@ export async function train(
     recompute,
   });
   await using evaluator = await LossModel.forEvaluation(checkpoint.parameters, modelOptions);
-  await using log = await RunLog.open(options.logDir ?? outputDir, resume?.progress.step);
+  const { processes = ALONE } = options;
+  await using log =
+    processes.rank === 0
+      ? await RunLog.open(options.logDir ?? outputDir, resume?.progress.step)
+      : RunLog.silent();
+  // All have the same already, unless their files or libraries differ.
+  await processes.broadcast(checkpoint.parameters.buffer);
   const data = heldOut === undefined || heldOut.length === 0 ? undefined : heldOut;
-  const parts = { checkpoint, dataset, heldOut: data, options, settings, model, evaluator, log };
+  const parts = {
+    checkpoint,
+    dataset,
+    heldOut: data,
+    options,
+    settings,
+    model,
+    evaluator,
+    log,
+    processes,
+  };
   return await new Run(parts).result();
 }
 
@@ -73,6 +93,7 @@ interface RunParts {
   readonly model: LossModel;
   readonly evaluator: LossModel;
   readonly log: RunLog;
+  readonly processes: Communicator;
 }
 
 /** A training run under way. */
@@ -83,6 +104,8 @@ class Run {
   readonly #progress: Progress;
   /** The step of the newest checkpoint. */
   #saved: number | undefined;
+  /** Whether a process was told to stop, once all know of it. */
+  #stopping = false;
 
   constructor(parts: RunParts) {
     const { checkpoint, options, log } = parts;
@@ -101,7 +124,7 @@ class Run {
 
   /** Trains until all steps are done, the signal comes, or nothing becomes better any more. */
   async result(): Promise<TrainResult> {
-    const { dataset, options, settings, log } = this.#parts;
+    const { dataset, settings, log } = this.#parts;
     const progress = this.#progress;
     const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
     while (!this.#isOver()) {
@@ -120,7 +143,7 @@ class Run {
     const { step, validation, best } = progress;
     return {
       steps: step,
-      interrupted: !this.#isDone() && isAborted(options.signal),
+      interrupted: !this.#isDone() && this.#isAborted(),
       stoppedEarly: this.#isStoppedEarly(),
       validation,
       best,
@@ -129,17 +152,10 @@ class Run {
 
   /** One optimizer step on the mean loss of all labels of some batches. */
   async #step(indices: readonly (readonly number[])[]): Promise<void> {
-    const { checkpoint, dataset, options, settings, log } = this.#parts;
+    const { checkpoint, options, settings, log } = this.#parts;
     const progress = this.#progress;
     const started = performance.now();
-    const micro = indices.map((batch) =>
-      makeBatch(
-        batch.map((index) => dataset.example(index)),
-        !settings.noTokenId,
-      ),
-    );
-    const losses = new LossSum();
-    await this.#accumulate(micro, losses);
+    const losses = await this.#accumulate(indices);
     const learningRate = learningRateAt(settings.lrSchedule, progress.step, {
       learningRate: settings.learningRate,
       steps: settings.numOptimSteps,
@@ -149,8 +165,8 @@ class Run {
     });
     const { gradientNorm } = this.#adam.step(checkpoint.parameters, this.#gradients, learningRate);
     progress.step += 1;
-    progress.batches += micro.length;
-    progress.batchesOfEpoch += micro.length;
+    progress.batches += indices.length;
+    progress.batchesOfEpoch += indices.length;
     progress.seconds += (performance.now() - started) / 1000;
     const { loss } = losses.result;
     if (!Number.isFinite(loss)) {
@@ -175,18 +191,51 @@ class Run {
     });
   }
 
-  /** Sets the gradients to those of the mean loss of all labels of some batches. */
-  async #accumulate(micro: readonly Batch[], losses: LossSum): Promise<void> {
-    const { model, log } = this.#parts;
-    const labels = micro.reduce((total, batch) => total + batch.labels.length, 0);
+  /**
+   * Sets the gradients to those of the mean loss of all labels of some batches, which the processes
+   * share out.
+   */
+  async #accumulate(indices: readonly (readonly number[])[]): Promise<LossSum> {
+    const { model, log, processes, options } = this.#parts;
+    const { rank, size } = processes;
+    const progress = this.#progress;
+    const mine = indices.flatMap((batch, index) =>
+      index % size === rank ? [{ index, batch: this.#batch(batch) }] : [],
+    );
+    const labels = new Float64Array([sum(mine.map(({ batch }) => batch.labels.length))]);
+    await processes.allReduceSum(labels);
+    // What is known of each batch, where it belongs, and at the end who was told to stop.
+    const known = new Float64Array(indices.length * BATCH_FACTS + 1);
     this.#gradients.buffer.fill(0);
-    for (const [index, batch] of micro.entries()) {
-      const draw = this.#progress.batches + index;
-      const batchLosses = await model.backward(batch, 1 / labels, this.#gradients, draw);
-      losses.add(batch, batchLosses);
-      log.batch(batch, batchLosses);
-      this.#progress.tokens += batch.tokens;
+    for (const { index, batch } of mine) {
+      const draw = progress.batches + index;
+      const losses = await model.backward(batch, 1 / at(labels, 0), this.#gradients, draw);
+      const facts = known.subarray(index * BATCH_FACTS);
+      new LossSum(facts).add(batch, losses);
+      facts.set([batch.tokens, batch.places], LossSum.SIZE);
     }
+    if (isAborted(options.signal)) known[known.length - 1] = 1;
+    await processes.allReduceSum(known);
+    await processes.allReduceSum(this.#gradients.buffer);
+    this.#stopping = at(known, known.length - 1) > 0;
+
+    const losses = new LossSum();
+    for (let start = 0; start < known.length - 1; start += BATCH_FACTS) {
+      const batchLosses = new LossSum(known.subarray(start));
+      const [tokens = 0, places = 0] = known.subarray(start + LossSum.SIZE);
+      losses.addSum(batchLosses);
+      log.batch(batchLosses.result, tokens, places);
+      progress.tokens += tokens;
+    }
+    return losses;
+  }
+
+  #batch(indices: readonly number[]): Batch {
+    const { dataset, settings } = this.#parts;
+    return makeBatch(
+      indices.map((index) => dataset.example(index)),
+      !settings.noTokenId,
+    );
   }
 
   /** Validates and saves where it is time. */
@@ -200,10 +249,11 @@ class Run {
     const last = this.#isOver();
     if (!last && !validates && step % saveSteps !== 0) return;
     // The model comes before the checkpoint: whoever goes on from an older one writes it again.
-    if (better || heldOut === undefined || progress.best === undefined) {
+    const writes = this.#parts.processes.rank === 0;
+    if (writes && (better || heldOut === undefined || progress.best === undefined)) {
       await saveCheckpoint(outputDir, checkpoint);
     }
-    if (last || step % saveSteps === 0) await this.#save(keep);
+    if (writes && (last || step % saveSteps === 0)) await this.#save(keep);
     if (validates && progress.validation !== undefined) {
       await options.onValidation?.(progress.validation);
     }
@@ -219,11 +269,12 @@ class Run {
 
   /** Measures the held-out loss and returns whether it is the lowest so far. */
   async #validate(heldOut: Dataset): Promise<boolean> {
-    const { evaluator, log, options, settings } = this.#parts;
+    const { evaluator, log, options, settings, processes } = this.#parts;
     const progress = this.#progress;
     const measured: Perplexity = await measurePerplexity(evaluator, heldOut, {
       batchSize: options.evalBatchSize ?? settings.trainBatchSize,
       tokenTypes: !settings.noTokenId,
+      processes,
     });
     const validation = { step: progress.step, ...measured };
     const better = progress.best === undefined || measured.loss < progress.best.loss;
@@ -235,7 +286,13 @@ class Run {
   }
 
   #isOver(): boolean {
-    return this.#isDone() || this.#isStoppedEarly() || isAborted(this.#parts.options.signal);
+    return this.#isDone() || this.#isStoppedEarly() || this.#isAborted();
+  }
+
+  /** Whether all are to stop: with several processes, once a step has told them of it. */
+  #isAborted(): boolean {
+    const { processes, options } = this.#parts;
+    return processes.size === 1 ? isAborted(options.signal) : this.#stopping;
   }
 
   #isDone(): boolean {
