@@ -14,7 +14,9 @@ import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
 import { modelsCommand } from './models.js';
+import { rankCommand } from './rank.js';
 import { trainCommand } from './train.js';
+import { trainRankerCommand } from './train-ranker.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
 const commands: readonly (() => CommandUnknownOpts)[] = [
@@ -22,6 +24,8 @@ const commands: readonly (() => CommandUnknownOpts)[] = [
   trainCommand,
   generateCommand,
   chatCommand,
+  rankCommand,
+  trainRankerCommand,
   dataCommand,
   evalCommand,
   convertCommand,

@@ -18,6 +18,7 @@ export {
   type GenerationOptions,
   generationOptions,
 } from './options.js';
+export { type RankedLine, type RankedResponse, rankLines, type RankOptions } from './rank.js';
 export { type NamedRanker, namedRankers, readEnsemble } from './ranker-names.js';
 export { type Reader, SharedDecoder } from './reader.js';
 export {
@@ -42,6 +43,7 @@ export {
   MutualInformation,
   Ranker,
   type Reranker,
+  type ResponsePair,
   type Scores,
 } from './rerank.js';
 export {

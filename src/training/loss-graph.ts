@@ -90,13 +90,19 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
   return { graph, ...gradientOutputs(graph, config, loss, parameter) };
 }
 
-function gradientOutputs(
+/**
+ * Adds the gradients of a loss by all parameters to a graph, as {@link LossGraph} has them.
+ *
+ * @param more tensors that are not of GPT-2, such as a head of its own
+ */
+export function gradientOutputs(
   graph: Graph,
   config: Gpt2Config,
   loss: Tensor,
   parameter: (name: string) => Tensor,
+  more: readonly string[] = [],
 ): Pick<LossGraph, 'dense' | 'rows'> {
-  const names = parameterLayout(config).map(({ name }) => name);
+  const names = [...parameterLayout(config).map(({ name }) => name), ...more];
   const dense: string[] = [];
   const rows: RowOutput[] = [];
   const valueNames = new Map<Tensor, string>();

@@ -121,7 +121,7 @@ function find<T>(map: ReadonlyMap<string, T>, name: string): T {
 }
 
 /** Adds row `i` of `values` to row `rows[i]` of `table`. */
-function addRows(table: Float32Array, rows: Int32Array, values: Float32Array): void {
+export function addRows(table: Float32Array, rows: Int32Array, values: Float32Array): void {
   const width = values.length / rows.length;
   for (let index = 0; index < rows.length; index++) {
     const target = at(rows, index) * width;
