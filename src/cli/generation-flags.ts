@@ -145,7 +145,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     )
     .option('--reverse-model <name>', 'a model of reversed conversations, for --rerank mmi')
     .option(
-      '--ranker <name[=weight]...>',
+      '--ranker <name=weight...>',
       'ranking models for --rerank ranker: updown, depth, width, human-vs-rand, human-vs-machine, a path, or an ensemble.yml',
     )
     .option('--no-safety', 'say every reply, blocked words or not')

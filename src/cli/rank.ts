@@ -24,7 +24,7 @@ export function rankCommand(): CommandUnknownOpts {
   return new Command('rank')
     .description("score responses with a ranking model (DialogRPT's score.py)")
     .requiredOption(
-      '--ranker <name[=weight]...>',
+      '--ranker <name=weight...>',
       'updown, depth, width, human-vs-rand, human-vs-machine, a path, or an ensemble.yml',
     )
     .option('--input <file>', 'context <tab> response <tab> …; - is standard input', '-')
