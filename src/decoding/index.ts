@@ -15,8 +15,10 @@ export {
 export {
   type DecodingOptions,
   decodingOptions,
+  GENERATION_OPTION_NAMES,
   type GenerationOptions,
   generationOptions,
+  withOption,
 } from './options.js';
 export { type RankedLine, type RankedResponse, rankLines, type RankOptions } from './rank.js';
 export { type NamedRanker, namedRankers, readEnsemble } from './ranker-names.js';

@@ -170,7 +170,7 @@ async function* speak(
       objection = guard?.objectSoFar(text);
       if (objection !== undefined) break;
       // White space is held back until something follows it, so that none is at the end.
-      const safe = Math.min(text.trimEnd().length, guard?.safeLength(text) ?? Infinity);
+      const safe = text.slice(0, guard?.safeLength(text)).trimEnd().length;
       if (safe > shown) yield text.slice(shown, safe);
       shown = Math.max(shown, safe);
     }

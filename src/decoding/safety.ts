@@ -53,6 +53,18 @@ interface PlainCharacter {
 }
 
 /**
+ * A character for private use that stands for a sign, so that patterns tell signs from letters by
+ * a short range: those that know Unicode's categories take long to compile.
+ */
+function markOf(sign: string): string {
+  return String.fromCharCode(0xe000 + ((sign.codePointAt(0) ?? 0) % 0x1900));
+}
+
+const SIGN = '[\ue000-\uf8ff]';
+const NO_LETTER_BEFORE = '(?<![^\ue000-\uf8ff])';
+const NO_LETTER_AFTER = '(?![^\ue000-\uf8ff])';
+
+/**
  * A text in small letters without accents and disguises, and where each character came from.
  *
  * @param signs whether signs may stand for letters, as in `$hit` but not in `shit!`
@@ -65,8 +77,10 @@ function plain(text: string, signs: boolean): PlainCharacter[] {
     for (const part of character.normalize('NFKD').toLowerCase()) {
       // Marks over letters and characters without width do not count.
       if (/[\p{M}\p{Cf}]/u.test(part)) continue;
-      const disguised = signs || /[\p{L}\p{N}]/u.test(part);
-      characters.push({ letter: (disguised ? DISGUISES[part] : undefined) ?? part, start, end });
+      const word = /[\p{L}\p{N}]/u.test(part);
+      const disguised = signs || word ? DISGUISES[part] : undefined;
+      const letter = disguised ?? (word ? part : markOf(part));
+      characters.push({ letter, start, end });
     }
     start = end;
   }
@@ -79,6 +93,8 @@ export interface BlockedSpan {
   readonly entry: string;
   /** How it is spelled in the text. */
   readonly found: string;
+  /** Where it starts in the text, in UTF-16 units. */
+  readonly start: number;
 }
 
 /**
@@ -120,7 +136,12 @@ export class BlockList {
         if (match !== null) safe = Math.min(safe, spelled.place(match.index)?.start ?? 0);
       }
     }
-    return safe;
+    // What is shown must not look blocked by itself, such as where a word is cut at a sign.
+    for (;;) {
+      const span = this.find(text.slice(0, safe));
+      if (span === undefined) return safe;
+      safe = span.start;
+    }
   }
 
   #findIn(text: string, signs: boolean, kind: 'whole' | 'settled'): BlockedSpan | undefined {
@@ -130,7 +151,8 @@ export class BlockList {
       if (match === null) continue;
       const first = spelled.place(match.index);
       const last = spelled.place(match.index + match[0].length - 1);
-      return { entry: entry.entry, found: text.slice(first?.start, last?.end) };
+      const start = first?.start ?? 0;
+      return { entry: entry.entry, found: text.slice(start, last?.end), start };
     }
     return undefined;
   }
@@ -168,25 +190,22 @@ interface Entry {
   readonly begun: RegExp;
 }
 
-const SIGN = '[^\\p{L}\\p{N}]';
-
 function patternsOf(entry: string): Omit<Entry, 'entry'> {
   const words = entry
     .split(/\s+/)
-    .map((word) => plain(word, true).map(({ letter }) => `${escape(letter)}+`))
+    .map((word) => plain(word, true).map(({ letter }) => `(?:${letter})+`))
     .filter((letters) => letters.length > 0);
   // Between single letters there may be signs or a space, but then between all of them: a word's
   // end and the next one's start are no word.
   const spellings = [alternate(words, []), alternate(words, [`${SIGN}{1,2}`])];
-  const start = '(?<![\\p{L}\\p{N}])';
   const whole = spellings.map((parts) => parts.join('')).join('|');
   const begun = spellings
     .map((parts) => parts.reduceRight((rest, part) => `${part}(?:$${rest === '' ? '' : `|${rest}`})`, ''))
     .join('|');
   return {
-    whole: new RegExp(`${start}(?:${whole})(?![\\p{L}\\p{N}])`, 'u'),
-    settled: new RegExp(`${start}(?:${whole})(?=${SIGN})`, 'u'),
-    begun: new RegExp(`${start}(?:${begun})`, 'u'),
+    whole: new RegExp(`${NO_LETTER_BEFORE}(?:${whole})${NO_LETTER_AFTER}`),
+    settled: new RegExp(`${NO_LETTER_BEFORE}(?:${whole})(?=${SIGN})`),
+    begun: new RegExp(`${NO_LETTER_BEFORE}(?:${begun})`),
   };
 }
 
@@ -196,10 +215,6 @@ function alternate(words: readonly (readonly string[])[], between: readonly stri
     ...(word === 0 ? [] : [`${SIGN}+`]),
     ...letters.flatMap((letter, index) => (index === 0 ? [letter] : [...between, letter])),
   ]);
-}
-
-function escape(letter: string): string {
-  return letter.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }
 
 /** What was done about a reply that was not to be said. */
