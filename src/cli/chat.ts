@@ -7,7 +7,11 @@ import { errors, output } from './colors.js';
 import { defined, wholeNumber } from './arguments.js';
 import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-session.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { commandWithGenerationFlags, helpingModels, toGenerationOptions } from './generation-flags.js';
+import {
+  commandWithGenerationFlags,
+  helpingModels,
+  toGenerationOptions,
+} from './generation-flags.js';
 import { defaultHistoryFile, loadLineHistory, saveLineHistory } from './line-history.js';
 
 /** How many turns a model takes in a conversation with itself. */

@@ -17,7 +17,11 @@ import {
 import { DEVICES } from '../runtime/index.js';
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { commandWithGenerationFlags, helpingModels, toGenerationOptions } from './generation-flags.js';
+import {
+  commandWithGenerationFlags,
+  helpingModels,
+  toGenerationOptions,
+} from './generation-flags.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { showProgress } from './progress.js';
 
@@ -59,7 +63,10 @@ export function generateCommand(): CommandUnknownOpts {
     .action(async (flags) => {
       const { input, out, batchSize, device, threads } = flags;
       const generation = await toGenerationOptions(flags);
-      const options = { ...generation, ...(flags.greedy ? {} : { seed: flags.seed ?? DEFAULT_SEED }) };
+      const options = {
+        ...generation,
+        ...(flags.greedy ? {} : { seed: flags.seed ?? DEFAULT_SEED }),
+      };
       const rank = readRank();
       if (rank.size > 1 && (out === undefined || input === '-')) {
         throw new UsageError('Several processes need --input FILE and --out FILE.');
@@ -105,7 +112,9 @@ export function generateCommand(): CommandUnknownOpts {
         });
         if (interrupt.signal.aborted) {
           const rest =
-            file === undefined ? '' : ` ${file.lines} of ${to - from} responses are kept; run the same command again to go on.`;
+            file === undefined
+              ? ''
+              : ` ${file.lines} of ${to - from} responses are kept; run the same command again to go on.`;
           throw new InterruptedError(`Interrupted.${rest}`);
         }
       }

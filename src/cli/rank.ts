@@ -29,7 +29,12 @@ export function rankCommand(): CommandUnknownOpts {
     )
     .option('--input <file>', 'context <tab> response <tab> …; - is standard input', '-')
     .option('--out <file>', 'where the JSON lines go, if not to standard output')
-    .option('--max-cxt-turn <turns>', 'the last turns of a context to read; 0 is all', wholeNumber(0), 2)
+    .option(
+      '--max-cxt-turn <turns>',
+      'the last turns of a context to read; 0 is all',
+      wholeNumber(0),
+      2,
+    )
     .option('--batch-size <responses>', 'responses scored at once', wholeNumber(1), 32)
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
@@ -41,8 +46,7 @@ export function rankCommand(): CommandUnknownOpts {
       const total = input === '-' ? undefined : await countLines(input);
       const session = { device: flags.device, ...defined({ threads: flags.threads }) };
       await using ranker = await openRankers(flags.ranker, session);
-      const lines =
-        input === '-' ? linesOf(process.stdin.setEncoding('utf8')) : readLines(input);
+      const lines = input === '-' ? linesOf(process.stdin.setEncoding('utf8')) : readLines(input);
       const progress = total === undefined ? undefined : showProgress('rank', total, 'lines');
       const say = (text: string) => {
         if (progress === undefined) process.stderr.write(`${text}\n`);

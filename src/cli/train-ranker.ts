@@ -54,7 +54,12 @@ export function trainRankerCommand(): CommandUnknownOpts {
     .option('--vali-size <pairs>', 'the most pairs to validate with', wholeNumber(1), 1024)
     .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), 100)
     .option('--lr <rate>', 'the learning rate', positive, 3e-5)
-    .option('--max-seq-len <tokens>', 'the longest sequence; what is before is cut off', wholeNumber(2), 50)
+    .option(
+      '--max-seq-len <tokens>',
+      'the longest sequence; what is before is cut off',
+      wholeNumber(2),
+      50,
+    )
     .option('--min-score-gap <votes>', 'validate only with scores at least so far apart', anyNumber)
     .option('--min-rank-gap <share>', 'validate only with ranks at least so far apart', anyNumber)
     .option('--max-hr-gap <hours>', 'leave out responses further apart in time', positive, 1)
@@ -70,7 +75,9 @@ export function trainRankerCommand(): CommandUnknownOpts {
       await requireDevice(flags.device);
       const checkpoint = await startingPoint(await findModel(flags.model));
       const { train, heldOut } = await readPairs(checkpoint, flags);
-      process.stderr.write(`${train.length} pairs to train on, ${heldOut.length} to validate with.\n`);
+      process.stderr.write(
+        `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
+      );
       const progress = showProgress('training', flags.steps, 'steps');
       using interrupt = new Interrupt(() => {
         process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
@@ -148,7 +155,8 @@ async function readPairs(
   const { data } = flags;
   const folder = await withFileErrors(data, async () => (await stat(data)).isDirectory());
   const beside = join(data, 'vali.tsv');
-  const validation = flags.validationData ?? (folder && (await exists(beside)) ? beside : undefined);
+  const validation =
+    flags.validationData ?? (folder && (await exists(beside)) ? beside : undefined);
   const read = (path: string) =>
     readRankingPairs(path, {
       tokenizer,
@@ -158,11 +166,14 @@ async function readPairs(
     });
   const all = await read(folder ? join(data, 'train.tsv') : data);
   // What is held out comes from the end, so that no pair of a context is on both sides of many.
-  const end = validation === undefined ? Math.ceil(all.length * (1 - flags.validation)) : all.length;
+  const end =
+    validation === undefined ? Math.ceil(all.length * (1 - flags.validation)) : all.length;
   const others = validation === undefined ? all.slice(end) : await read(validation);
   const gaps = { score: flags.minScoreGap, rank: flags.minRankGap };
   if (flags.mismatch === true && (gaps.score ?? gaps.rank) !== undefined) {
-    throw new UsageError('--mismatch compares no scores; leave out --min-score-gap and --min-rank-gap.');
+    throw new UsageError(
+      '--mismatch compares no scores; leave out --min-score-gap and --min-rank-gap.',
+    );
   }
   const least = flags.mismatch === true ? {} : { score: 1, rank: 0 };
   return {

@@ -47,7 +47,9 @@ export class OnnxClassifier implements SafetyClassifier {
     env.remoteHost = endpoint;
     env.cacheDir = join(cache, 'transformers.js');
     if (local && !(await stat(path)).isDirectory()) {
-      throw new UserError(`${path}: a classifier is a folder; give the one that config.json is in.`);
+      throw new UserError(
+        `${path}: a classifier is a folder; give the one that config.json is in.`,
+      );
     }
     try {
       const name = local ? basename(resolve(path)) : path;

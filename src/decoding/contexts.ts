@@ -24,7 +24,9 @@ const chatSchema = z.union([
   z.object({ messages }).transform((line) => line.messages),
   z.object({ turns: messages }).transform((line) => line.turns),
   z
-    .object({ context: z.union([messages, z.string().transform((text) => messages.parse([text]))]) })
+    .object({
+      context: z.union([messages, z.string().transform((text) => messages.parse([text]))]),
+    })
     .transform(({ context }) => context),
 ]);
 

@@ -104,8 +104,7 @@ export class DialogModel {
             const { type: _, ...summary } = event;
             onSummary?.(summary);
             port.close();
-          }
-          else if (event.type === 'failed') {
+          } else if (event.type === 'failed') {
             controller.error(event.user ? new UserError(event.message) : new Error(event.message));
           }
         });

@@ -3,8 +3,7 @@ import type { Ensemble, Ranker, ResponsePair, Scores } from './rerank.js';
 
 /** A ranked response: its score, the scores of an ensemble's members, and its text. */
 export type RankedResponse =
-  | readonly [score: number, text: string]
-  | readonly [score: number, scores: Scores, text: string];
+  readonly [score: number, text: string] | readonly [score: number, scores: Scores, text: string];
 
 /** A line as DialogRPT's `rank_hyps` (score.py) writes it. */
 export interface RankedLine {
@@ -35,8 +34,11 @@ export async function* rankLines(
   ranker: Pick<Ranker, 'scorePairs'> | Pick<Ensemble, 'scorePairs'>,
   { batchSize = 32, maxContextTurns = 2, onIgnored }: RankOptions = {},
 ): AsyncGenerator<RankedLine, void, undefined> {
-  let waiting: { readonly line: number; readonly context: string; readonly pairs: ResponsePair[] }[] =
-    [];
+  let waiting: {
+    readonly line: number;
+    readonly context: string;
+    readonly pairs: ResponsePair[];
+  }[] = [];
   let responses = 0;
   const rankWaiting = async (): Promise<RankedLine[]> => {
     const scores = await ranker.scorePairs(waiting.flatMap(({ pairs }) => pairs));

@@ -79,8 +79,7 @@ export async function* generateResponses(
   const { doSample } = generationOptions(generation);
   const seed = generation.seed ?? freshSeed();
   const leaving = new AbortController();
-  const signal =
-    outer === undefined ? leaving.signal : AbortSignal.any([outer, leaving.signal]);
+  const signal = outer === undefined ? leaving.signal : AbortSignal.any([outer, leaving.signal]);
   // Each response under way listens.
   setMaxListeners(0, signal);
   const limit = pLimit(atOnce);

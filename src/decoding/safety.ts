@@ -200,7 +200,9 @@ function patternsOf(entry: string): Omit<Entry, 'entry'> {
   const spellings = [alternate(words, []), alternate(words, [`${SIGN}{1,2}`])];
   const whole = spellings.map((parts) => parts.join('')).join('|');
   const begun = spellings
-    .map((parts) => parts.reduceRight((rest, part) => `${part}(?:$${rest === '' ? '' : `|${rest}`})`, ''))
+    .map((parts) =>
+      parts.reduceRight((rest, part) => `${part}(?:$${rest === '' ? '' : `|${rest}`})`, ''),
+    )
     .join('|');
   return {
     whole: new RegExp(`${NO_LETTER_BEFORE}(?:${whole})${NO_LETTER_AFTER}`),

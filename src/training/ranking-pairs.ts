@@ -76,7 +76,8 @@ export async function readRankingPairs(
         `${path}:${number}: expected context, better and worse response, or DialogRPT's columns; found ${columns.length} columns.`,
       );
     }
-    ids ??= columns.length > 3 && columns.slice(0, 3).every((column) => /^\d+(?: \d+)*$/.test(column));
+    ids ??=
+      columns.length > 3 && columns.slice(0, 3).every((column) => /^\d+(?: \d+)*$/.test(column));
     const row = ids ? idRow(columns, options.tokenizer) : textRow(columns, options.tokenizer);
     if (row === undefined) {
       throw new UserError(
@@ -140,10 +141,7 @@ function toPair(
   const start = [...context, tokenizer.endOfText];
   const longest = start.length + Math.max(better.length, other.length);
   const cut = Math.max(0, longest - maxSequenceLength);
-  const whole = [
-    [...start, ...better].slice(cut),
-    [...start, ...other].slice(cut),
-  ] as const;
+  const whole = [[...start, ...better].slice(cut), [...start, ...other].slice(cut)] as const;
   // A sequence must have a last token; the shorter of two may be cut away whole.
   const [first, second] = whole.map((ids) => (ids.length === 0 ? [tokenizer.endOfText] : ids));
   return { better: first ?? [], worse: second ?? [], gaps };

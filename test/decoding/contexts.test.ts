@@ -11,7 +11,9 @@ const read = (text: string) => readContexts(linesOf(Readable.from([text])), 'x')
 describe('readContexts', () => {
   it('reads text, without weights, keys and references', async () => {
     assert.deepEqual(
-      await read('hello\na EOS b\tref one\tref two\n0.0 a EOS 1.0 b c\nt3_1,t1_2,t1_3\ta EOS b\tr\n'),
+      await read(
+        'hello\na EOS b\tref one\tref two\n0.0 a EOS 1.0 b c\nt3_1,t1_2,t1_3\ta EOS b\tr\n',
+      ),
       [['hello'], ['a', 'b'], ['a', 'b c'], ['a', 'b']],
     );
   });
@@ -26,7 +28,13 @@ describe('readContexts', () => {
       ],
     };
     const withReply = { messages: [...chat.messages, { role: 'assistant', content: 'd' }] };
-    const lines = [chat, withReply, ['a', 'b'], { turns: ['a'] }, { context: ['x', 'y'], response: 'z' }];
+    const lines = [
+      chat,
+      withReply,
+      ['a', 'b'],
+      { turns: ['a'] },
+      { context: ['x', 'y'], response: 'z' },
+    ];
     assert.deepEqual(await read(lines.map((line) => JSON.stringify(line)).join('\n')), [
       ['a', 'b', 'c'],
       ['a', 'b', 'c'],

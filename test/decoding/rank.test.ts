@@ -167,7 +167,12 @@ describe('rankers by name', () => {
   it('are those of DialogRPT, with their weights', async () => {
     assert.deepEqual(await namedRankers(['updown', 'human-vs-rand=0.5', './mine=-2']), [
       { name: 'updown', path: 'microsoft/DialogRPT-updown', weight: 1, kind: 'cond' },
-      { name: 'human-vs-rand', path: 'microsoft/DialogRPT-human-vs-rand', weight: 0.5, kind: 'prior' },
+      {
+        name: 'human-vs-rand',
+        path: 'microsoft/DialogRPT-human-vs-rand',
+        weight: 0.5,
+        kind: 'prior',
+      },
       { name: './mine', path: './mine', weight: -2, kind: 'cond' },
     ]);
     await assert.rejects(namedRankers(['updown=much']), UserError);
@@ -180,7 +185,12 @@ describe('rankers by name', () => {
       'prior:\n  - {name: human_vs_rand, wt: 0.5, path: restore/human_vs_rand.pth}\ncond:\n  - {name: mine, wt: 1, path: other.pth}\n',
     );
     assert.deepEqual(await readEnsemble(path), [
-      { name: 'human_vs_rand', weight: 0.5, kind: 'prior', path: 'microsoft/DialogRPT-human-vs-rand' },
+      {
+        name: 'human_vs_rand',
+        weight: 0.5,
+        kind: 'prior',
+        path: 'microsoft/DialogRPT-human-vs-rand',
+      },
       { name: 'mine', weight: 1, kind: 'cond', path: 'other.pth' },
     ]);
     for (const text of ['prior: 1', 'prior: [', 'cond:\n  - {name: x}\n']) {

@@ -40,13 +40,19 @@ async function say(
   let summary: ReplySummary | undefined;
   const pieces: string[] = [];
   const reader = scriptedReader(tokenizer, texts);
-  for await (const piece of streamReply(reader, tokenizer, ['hi'], { ...plain, ...options }, {
-    ...(classifier === undefined ? {} : { classifier }),
-    onIntervention: (told) => interventions.push(told),
-    onSummary: (told) => {
-      summary = told;
+  for await (const piece of streamReply(
+    reader,
+    tokenizer,
+    ['hi'],
+    { ...plain, ...options },
+    {
+      ...(classifier === undefined ? {} : { classifier }),
+      onIntervention: (told) => interventions.push(told),
+      onSummary: (told) => {
+        summary = told;
+      },
     },
-  })) {
+  )) {
     pieces.push(piece);
   }
   return { pieces, interventions, summary };

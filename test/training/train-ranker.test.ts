@@ -107,7 +107,11 @@ describe('readRankingPairs', () => {
   it('reads text of three columns', async (context) => {
     const path = await fileOf(context, '# a comment', 'a EOS b<|endoftext|>c\tgood\tbad');
     assert.deepEqual(await readRankingPairs(path, options), [
-      { better: sequence('a', 'b', 'c', 'good'), worse: sequence('a', 'b', 'c', 'bad'), gaps: undefined },
+      {
+        better: sequence('a', 'b', 'c', 'good'),
+        worse: sequence('a', 'b', 'c', 'bad'),
+        gaps: undefined,
+      },
     ]);
   });
 
