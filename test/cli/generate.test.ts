@@ -124,7 +124,7 @@ describe('dialogpt generate', () => {
     const out = join(folder, 'out.txt');
     const run = (rank: number) =>
       generate(['--input', input, '--out', out, ...short], {
-        env: { SLURM_PROCID: String(rank), SLURM_NTASKS: '3' },
+        env: { SLURM_PROCID: String(rank), SLURM_STEP_NUM_TASKS: '3' },
       });
     assert.equal((await run(2)).code, 0);
     assert.ok(!existsSync(out));
@@ -138,7 +138,7 @@ describe('dialogpt generate', () => {
 
     const { code, stderr } = await generate(short, {
       input: 'hi\n',
-      env: { SLURM_PROCID: '0', SLURM_NTASKS: '2' },
+      env: { SLURM_PROCID: '0', SLURM_STEP_NUM_TASKS: '2' },
     });
     assert.equal(code, 2);
     assert.match(stderr, /Several processes need --input FILE and --out FILE/);
