@@ -85,7 +85,7 @@ describe('dialogpt generate', () => {
 
   it('goes on after kill -9 and after Ctrl-C, with the same result', async (context) => {
     const folder = await temporaryFolder(context);
-    const input = await writeContexts(folder, 300);
+    const input = await writeContexts(folder, 150);
     const out = join(folder, 'out.txt');
     const words = ['generate', ...model, '--input', input, '--out', out, ...short];
     const untilGrown = async (from: number) => {
@@ -109,7 +109,7 @@ describe('dialogpt generate', () => {
     const { code, stderr } = await interrupted.ended;
     assert.equal(code, 130, stderr);
     assert.match(stderr, /Going on after \d+ responses/);
-    assert.match(stderr, /Interrupted\. \d+ of 300 responses are kept; run the same command again/);
+    assert.match(stderr, /Interrupted\. \d+ of 150 responses are kept; run the same command again/);
     assert.ok(!existsSync(out));
 
     assert.equal((await runCommand(words)).code, 0);
