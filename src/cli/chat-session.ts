@@ -182,7 +182,7 @@ export class ChatSession {
       },
     });
     // The reply itself is one of them.
-    for await (const _ of pieces);
+    while ((await pieces.next()).done !== true);
   }
 
   async #save(file: string): Promise<void> {

@@ -101,8 +101,8 @@ export class DialogModel {
           else if (event.type === 'candidates') onCandidates?.(event.candidates);
           else if (event.type === 'intervention') onIntervention?.(event);
           else if (event.type === 'done') {
-            const { type: _, ...summary } = event;
-            onSummary?.(summary);
+            const { promptTokens, completionTokens, generatedTokens, finish } = event;
+            onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
             port.close();
           } else if (event.type === 'failed') {
             controller.error(event.user ? new UserError(event.message) : new Error(event.message));

@@ -118,7 +118,7 @@ export async function trainRanker(
   let step = 0;
   for (let last = false; !last;) {
     const started = performance.now();
-    const batch = range(0, batchSize).map(() => at(pairs, Number(order.next().value)));
+    const batch = range(0, batchSize).map(() => at(pairs, order.next().value));
     gradients.parameters.buffer.fill(0);
     gradients.score.fill(0);
     const losses: number[] = [];

@@ -21,14 +21,13 @@ import { scriptedReader } from '../support/scripted.js';
 // A token for each byte, so that texts come in the smallest pieces.
 const tokenizer = new Tokenizer(trainVocabulary([], 257));
 const ENTRIES = ['shit', 'kill yourself', 'kys'];
-const plain: GenerationOptions = {
-  safety: true,
-  blockList: ENTRIES,
+const unguarded: GenerationOptions = {
   maxNewTokens: 120,
   noRepeatReplyNgramSize: 0,
   noRepeatHistoryNgramSize: 0,
   refusal: 'No.',
 };
+const plain: GenerationOptions = { ...unguarded, safety: true, blockList: ENTRIES };
 
 /** What is shown when a model says these texts, piece by piece. */
 async function say(
@@ -98,10 +97,9 @@ describe('a streamed reply with a block list', () => {
   });
 
   it('comes unchecked without safety', async () => {
-    const { blockList: _, ...rest } = plain;
     const pieces: string[] = [];
     const reader = scriptedReader(tokenizer, ['oh shit']);
-    const options = { ...rest, safety: false };
+    const options = { ...unguarded, safety: false };
     for await (const piece of streamReply(reader, tokenizer, ['hi'], options)) pieces.push(piece);
     assert.equal(pieces.join(''), 'oh shit');
   });
@@ -169,10 +167,9 @@ describe('a safety classifier', () => {
   it('objects from its threshold on, and not without safety', async () => {
     const lax = await say(['how awful'], { safetyThreshold: 0.9 }, classifier);
     assert.equal(lax.pieces.join(''), 'how awful');
-    const { blockList: _, ...rest } = plain;
     const reader = scriptedReader(tokenizer, ['how awful']);
     let text = '';
-    const options = { ...rest, safety: false };
+    const options = { ...unguarded, safety: false };
     for await (const piece of streamReply(reader, tokenizer, ['hi'], options, { classifier })) {
       text += piece;
     }
