@@ -1,4 +1,5 @@
 import { type Benchmark, runBenchmark } from './benchmark.js';
+import { buildBenchmark } from './build.js';
 import { evalBenchmark } from './eval.js';
 import { loadBenchmark } from './load.js';
 import { extractBenchmark } from './extract.js';
@@ -6,6 +7,7 @@ import { trainBenchmark } from './train.js';
 
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
 const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
+  ['build', buildBenchmark],
   ['eval', evalBenchmark],
   ['load', loadBenchmark],
   ['extract', extractBenchmark],

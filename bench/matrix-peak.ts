@@ -12,7 +12,7 @@ export async function matrixPeak(): Promise<number> {
   const a = graph.input('a', 'float32', [rows, inner]);
   const b = graph.input('b', 'float32', [inner, columns]);
   graph.output('product', matmul(a, b));
-  await using session = await Session.create(graph);
+  await using session = await Session.create(graph, { inPlace: true });
   const feeds = {
     a: float32(new Float32Array(rows * inner).fill(0.5), [rows, inner]),
     b: float32(new Float32Array(inner * columns).fill(0.5), [inner, columns]),

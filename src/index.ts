@@ -31,11 +31,37 @@ export {
   readConversations,
 } from './corpus/conversation.js';
 export { importConversations, type ImportCounts, type ImportOptions } from './corpus/import.js';
+export type { Importer, ImporterOptions, Message } from './corpus/importers/importer.js';
+export { importers } from './corpus/importers/importers.js';
+export {
+  formatDstc7,
+  formatMultiReference,
+  type MultiReference,
+  parseMultiReference,
+  readMultiReferences,
+  type ScoredReference,
+} from './corpus/multi-reference-lines.js';
+export {
+  convertMultiReferences,
+  makeMultiReferences,
+  type MultiReferenceCounts,
+} from './corpus/multi-references.js';
+export {
+  type CorpusStatistics,
+  countCorpus,
+  FULL_CORPUS,
+  isFullCorpus,
+} from './corpus/statistics.js';
+export { type MonthStatus, readStatus, totalStatus } from './corpus/status.js';
 export {
   buildDataset,
   type BuildOptions,
+  type BuildProgress,
   Dataset,
   type DatasetDescription,
+  datasetStatistics,
+  type DatasetStatistics,
+  type Deduplication,
   type Example,
   trainTokenizer,
 } from './dataset/index.js';

@@ -83,17 +83,25 @@ export async function writeFolderWhole(
   await withPartial(path, async (partial) => {
     await mkdir(partial, { recursive: true });
     await fill(partial);
-    if (!(await exists(path))) return rename(partial, path);
-    const previous = partialName(path);
-    await rename(path, previous);
-    try {
-      await rename(partial, path);
-    } catch (error) {
-      await rename(previous, path);
-      throw error;
-    }
-    await rm(previous, { recursive: true });
+    await replaceFolder(partial, path);
   });
+}
+
+/**
+ * Puts a folder that is whole in the place of `path`, on the same disk. What stood there before is
+ * removed only once the new one is in place.
+ */
+export async function replaceFolder(folder: string, path: string): Promise<void> {
+  if (!(await exists(path))) return rename(folder, path);
+  const previous = partialName(path);
+  await rename(path, previous);
+  try {
+    await rename(folder, path);
+  } catch (error) {
+    await rename(previous, path);
+    throw error;
+  }
+  await rm(previous, { recursive: true });
 }
 
 /** Whether something stands at `path`. */

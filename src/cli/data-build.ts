@@ -1,18 +1,26 @@
-import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import {
+  Command,
+  type CommandUnknownOpts,
+  InvalidArgumentError,
+  Option,
+} from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
-import { exists, readLines } from '../base/files.js';
+import { exists } from '../base/files.js';
 import { loadCheckpointTokenizer } from '../checkpoint/index.js';
 import {
   buildDataset,
+  type BuildProgress,
   type DatasetDescription,
+  DEDUPLICATIONS,
   LONG_MODES,
   SPLITS,
   trainTokenizer,
 } from '../dataset/index.js';
 import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
-import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { defined, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
-import { showProgress } from './progress.js';
+import { InterruptedError, Interrupt } from './interrupt.js';
+import { type Progress, showProgress } from './progress.js';
 
 /** `dialogpt data build`: conversations as TSV → a dataset. */
 export function dataBuildCommand(): CommandUnknownOpts {
@@ -32,46 +40,79 @@ export function dataBuildCommand(): CommandUnknownOpts {
     .option('--join', 'let short dialogues follow one another in one example until it is full')
     .option('--compat', 'read weights and broken lines as the original does; --long compat')
     .option(
-      '--validation <share>',
-      'the share of conversations to hold out',
-      number('a number from 0 to below 1', (value) => value >= 0 && value < 1),
+      '--validation <share|file>',
+      'the share of conversations to hold out, or a corpus of its own to validate on',
+      parseValidation,
       0,
     )
-    .option('--shard-size <examples>', 'examples in a file', wholeNumber(1), 65_536)
+    .addOption(
+      new Option(
+        '--deduplicate [how]',
+        'leave out conversations that stood before; near: but for case, punctuation and spaces',
+      )
+        .choices(DEDUPLICATIONS)
+        .preset('exact' as const),
+    )
+    .option(
+      '--shard-size <examples>',
+      'lines of the corpus that make one file',
+      wholeNumber(1),
+      65_536,
+    )
     .option('--tokenizer <model>', "a model whose tokenizer to use, else GPT-2's")
     .option(
       '--vocab-size <tokens>',
       'learn a vocabulary of this size from the corpus',
       wholeNumber(257),
     )
+    .option('--threads <n>', 'worker threads; by default one a core', wholeNumber(1))
     .option('--json', 'print what was built as JSON')
     .addHelpText(
       'after',
-      '\nExample:\n  dialogpt data build --corpus chats.tsv --out chats --validation 0.05',
+      `
+The corpus may be compressed (.zst, .xz, .bz2, .gz). Run the same command again after an
+interruption, and it goes on. Details: docs/data.md.
+
+Examples:
+  dialogpt data build --corpus chats.tsv --out chats --validation 0.05
+  dialogpt data build --corpus train.tsv.zst --out reddit --validation valid.tsv --deduplicate`,
     )
     .action(async (flags) => {
-      const { corpus, out, tokenizer: model, vocabSize, json, maxSeqLen, ...options } = flags;
+      const { corpus, out, tokenizer: model, vocabSize, json, maxSeqLen, ...others } = flags;
+      const { validation, ...options } = others;
       if (await exists(out)) {
         throw new UserError(`${out}: it exists already; choose another --out or remove it.`);
       }
       const tokenizer = await chooseTokenizer(corpus, model, vocabSize);
-      const progress = showProgress('building', await countLines(corpus), 'conversations');
+      using interrupt = new Interrupt(() => undefined);
+      using progress = showBuildProgress();
       try {
         const description = await buildDataset(corpus, out, tokenizer, {
           ...defined(options),
+          ...(typeof validation === 'number' ? { validation } : { validationCorpus: validation }),
           maxSequenceLength: maxSeqLen,
-          onProgress: (conversations) => {
-            progress.update(conversations);
-          },
+          resume: true,
+          signal: interrupt.signal,
+          onProgress: progress.update,
         });
         progress.stop();
         console.log(
           json === true ? JSON.stringify(description) : describeDataset(out, description),
         );
-      } finally {
+      } catch (error) {
+        if (!interrupt.signal.aborted) throw error;
         progress.stop();
+        throw new InterruptedError('Interrupted; run the same command again, and it goes on.');
       }
     });
+}
+
+/** A share from 0 to below 1, or else a file. */
+function parseValidation(text: string): number | string {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) return text;
+  if (value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError('Give a share from 0 to below 1, or a file.');
 }
 
 async function chooseTokenizer(
@@ -90,11 +131,30 @@ async function chooseTokenizer(
   return trainTokenizer(corpus, vocabSize);
 }
 
-/** The number of lines of a file, for progress. */
-export async function countLines(path: string): Promise<number> {
-  let count = 0;
-  for await (const line of readLines(path)) count = line.number;
-  return count;
+/** Shows how far a build is, in megabytes of the corpus, and how fast it goes. */
+function showBuildProgress(): Disposable & {
+  readonly update: (progress: BuildProgress) => void;
+  readonly stop: () => void;
+} {
+  const started = performance.now();
+  let shown: Progress | undefined;
+  const stop = () => {
+    shown?.stop();
+    shown = undefined;
+  };
+  return {
+    update: ({ conversations, bytes, totalBytes }) => {
+      shown ??= showProgress('building', megabytes(totalBytes), 'MB');
+      const rate = Math.round(conversations / ((performance.now() - started) / 1000));
+      shown.update(megabytes(bytes), `${conversations} conversations, ${rate}/s`);
+    },
+    stop,
+    [Symbol.dispose]: stop,
+  };
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e5) / 10;
 }
 
 /** A dataset's counts as lines for people. */
@@ -107,6 +167,7 @@ export function describeDataset(folder: string, description: DatasetDescription)
     lines.push(`  ${name}: ${examples} examples, ${tokens} tokens, ${share} % of them to learn`);
   }
   const left: readonly (readonly [number, string])[] = [
+    [counts.repeated, 'conversations left out: they stood before'],
     [counts.brokenLines, 'lines left out: they could not be read'],
     [counts.withoutResponse, 'conversations left out: no response to learn'],
     [counts.dropped, `examples left out: longer than ${maxSequenceLength} tokens`],

@@ -20,6 +20,7 @@ export function dataImportCommand(): CommandUnknownOpts {
     .option('--gap-hours <hours>', 'a longer silence starts a new conversation', parseHours, 6)
     .option('--conversation-column <name>', 'csv: the column that tells conversations apart')
     .option('--speaker-column <name>', 'csv: the column of speakers')
+    .option('--time-column <name>', 'csv: the column of times')
     .option('--text-column <name>', 'csv: the column of messages')
     .option('--context-column <name>', 'csv: the column of contexts, an exchange a row')
     .option('--response-column <name>', 'csv: the column of responses, an exchange a row')
@@ -37,6 +38,7 @@ export function dataImportCommand(): CommandUnknownOpts {
             conversation: options.conversationColumn,
           }),
           ...(options.speakerColumn !== undefined && { speaker: options.speakerColumn }),
+          ...(options.timeColumn !== undefined && { time: options.timeColumn }),
           ...(options.textColumn !== undefined && { text: options.textColumn }),
           ...(options.contextColumn !== undefined && { context: options.contextColumn }),
           ...(options.responseColumn !== undefined && { response: options.responseColumn }),

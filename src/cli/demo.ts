@@ -74,7 +74,9 @@ export function demoCommand(): CommandUnknownOpts {
     .action(async ({ corpus = STARTER_CORPUS, out, steps, seed }) => {
       const dataset = join(out, 'dataset');
       const model = join(out, 'model');
-      await withFileErrors(dataset, () => rm(dataset, { recursive: true, force: true }));
+      for (const folder of [dataset, model]) {
+        await withFileErrors(folder, () => rm(folder, { recursive: true, force: true }));
+      }
 
       heading('1. Prepare: conversations → examples');
       const tokenizer = await trainTokenizer(corpus, VOCABULARY);
@@ -154,7 +156,7 @@ async function trainModel(
         `Interrupted after step ${result.steps}; the model so far is in ${model}.`,
       );
     }
-    return result.validation;
+    return result.best;
   } finally {
     display.stop();
   }

@@ -1,219 +1,168 @@
-import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { UserError, withFileErrors } from '../base/errors.js';
+import { type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
+import { requireDevice } from '../runtime/index.js';
 import {
-  type Checkpoint,
-  freshCheckpoint,
-  loadCheckpoint,
-  loadCheckpointTokenizer,
-} from '../checkpoint/index.js';
-import { buildDataset, Dataset, trainTokenizer } from '../dataset/index.js';
-import { type Gpt2Options, PUBLISHED_SIZES } from '../model/index.js';
-import { DEVICES, requireDevice } from '../runtime/index.js';
-import { gpt2Tokenizer, type Tokenizer } from '../tokenizer/index.js';
-import { SCHEDULES, train } from '../training/index.js';
-import { defined, number, truth, UsageError, wholeNumber } from './arguments.js';
-import { describeDataset } from './data-build.js';
-import { findModel, MODEL_HELP } from './find-model.js';
+  checkpointFolder,
+  checkpointSteps,
+  openRun,
+  runFolder,
+  train,
+  type TrainingState,
+  type TrainResult,
+} from '../training/index.js';
+import { UsageError } from './arguments.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
+import { givenSettings, readConfigFile, repeatCommand } from './train-config.js';
+import { openData, openSource } from './train-data.js';
+import { newTrainCommand, type TrainCommand } from './train-flags.js';
+import { startingPoint } from './train-model.js';
+import { sampleReplies } from './train-samples.js';
+import { completeSettings, either, trainOptions } from './train-settings.js';
 import { TrainingDisplay } from './training-display.js';
-
-const positive = number('a number above 0', (value) => value > 0);
-const share = number('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 
 /** `dialogpt train`: conversations → a model. */
 export function trainCommand(): CommandUnknownOpts {
-  return new Command('train')
-    .description('train a model on a dataset or on conversations as TSV')
-    .requiredOption('--data <path>', 'a dataset (`dialogpt data build`) or a TSV of conversations')
-    .requiredOption('--out <folder>', 'where the model and its logs go')
-    .optionsGroup('The model:')
-    .option('--model <name>', `start from this model: ${MODEL_HELP}`)
-    .addOption(
-      new Option('--size <name>', 'a published size, with fresh weights').choices([
-        'small',
-        'medium',
-        'large',
-      ]),
-    )
-    .option('--n-layer <count>', 'layers of a fresh model', wholeNumber(1))
-    .option('--n-embd <width>', 'width of a fresh model', wholeNumber(1))
-    .option('--n-head <count>', 'attention heads of a fresh model', wholeNumber(1))
-    .option('--n-positions <tokens>', 'the longest sequence of a fresh model', wholeNumber(2))
-    .option('--initializer-range <deviation>', 'spread of fresh weights (0.02)', positive)
-    .option('--dropout <ratio>', 'dropout of a fresh model; GPT-2 has 0.1', share)
-    .option(
-      '--vocab-size <tokens>',
-      'learn a vocabulary of this size from the TSV',
-      wholeNumber(257),
-    )
-    .optionsGroup('The data:')
-    .option('--max-seq-length <tokens>', 'the longest example made of a TSV', wholeNumber(2), 128)
-    .option('--validation <share>', 'the share of a TSV to hold out', share, 0.05)
-    .optionsGroup('The training:')
-    .option('--num-optim-steps <steps>', 'optimizer steps', wholeNumber(1), 1_000_000)
-    .option('--train-batch-size <examples>', 'examples in a batch', wholeNumber(1), 4)
-    .option('--gradient-accumulation-steps <batches>', 'batches in a step', wholeNumber(1), 2)
-    .option('--eval-batch-size <examples>', 'examples in a batch of validation', wholeNumber(1), 4)
-    .option('--learning-rate <rate>', 'the highest learning rate', positive, 1e-5)
-    .addOption(
-      new Option('--lr-schedule <name>', 'how it changes')
-        .choices(SCHEDULES)
-        .default('noam' as const),
-    )
-    .option('--warmup-steps <steps>', 'rising part of noam and noamwd', wholeNumber(1), 16_000)
-    .option('--warmup-proportion <share>', 'rising part of BERT and cosine', share, 0.1)
-    .option('--adam-beta1 <share>', 'how much of the mean gradient is kept', share, 0.9)
-    .option('--adam-beta2 <share>', 'how much of the mean squared gradient is kept', share, 0.999)
-    .option('--adam-epsilon <number>', 'added to the root of the mean square', positive, 1e-8)
-    .option('--weight-decay <rate>', 'of all but biases and layer norms', share, 0.01)
-    .option('--max-grad-norm <norm>', 'longer gradients are scaled down to it', positive, 1)
-    .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), 10_000)
-    .option('--no-token-id <truth>', 'leave out token-type ids (the numbers of turns)', truth, true)
-    .option('--seed <number>', 'where random numbers start', wholeNumber(0), 42)
-    .option('--log-dir <folder>', 'where the logs go, if not to --out')
-    .addOption(
-      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
-    )
-    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
-    .addHelpText(
-      'after',
-      '\nExample:\n  dialogpt train --data chats.tsv --out my-model --vocab-size 1024 --n-layer 4 --n-embd 128 \\\n    --n-head 4 --n-positions 128 --num-optim-steps 1000 --learning-rate 1e-3 --lr-schedule cosine',
-    )
-    .action(async (flags) => {
-      const { data, out } = flags;
-      await requireDevice(flags.device);
-      const folder = await isFolder(data);
-      const checkpoint = await startingPoint(flags, folder);
-      const dataset = folder ? data : join(out, 'dataset');
-      if (!folder) await buildFromTsv(data, dataset, checkpoint.tokenizer, flags);
-      const trainSplit = await Dataset.open(dataset, 'train');
-      const heldOut = await Dataset.open(dataset, 'validation');
-
-      const display = new TrainingDisplay(flags.numOptimSteps);
-      using interrupt = new Interrupt(() => {
-        process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
-      });
-      try {
-        const result = await train(checkpoint, trainSplit, heldOut, {
-          ...defined({ logDir: flags.logDir, threads: flags.threads }),
-          outputDir: out,
-          numOptimSteps: flags.numOptimSteps,
-          trainBatchSize: flags.trainBatchSize,
-          gradientAccumulationSteps: flags.gradientAccumulationSteps,
-          evalBatchSize: flags.evalBatchSize,
-          learningRate: flags.learningRate,
-          lrSchedule: flags.lrSchedule,
-          warmupSteps: flags.warmupSteps,
-          warmupProportion: flags.warmupProportion,
-          adam: {
-            beta1: flags.adamBeta1,
-            beta2: flags.adamBeta2,
-            epsilon: flags.adamEpsilon,
-            weightDecay: flags.weightDecay,
-            maxGradientNorm: flags.maxGradNorm,
-          },
-          validStep: flags.validStep,
-          // The flag is the original's `no_token_id`; the parser takes its `no` for a prefix.
-          noTokenId: flags.tokenId,
-          seed: flags.seed,
-          device: flags.device,
-          signal: interrupt.signal,
-          onStep: (report) => {
-            display.step(report);
-          },
-          onValidation: (report) => {
-            display.validation(report);
-          },
-        });
-        display.stop();
-        if (result.interrupted) {
-          throw new InterruptedError(
-            `Interrupted after step ${result.steps}; the model so far is in ${out}.`,
-          );
-        }
-        console.log(`The model is in ${out}. Talk to it:\n  npx dialogpt chat --model ${out}`);
-      } finally {
-        display.stop();
-      }
-    });
-}
-
-interface ModelFlags {
-  readonly data: string;
-  readonly model?: string;
-  readonly size?: keyof typeof PUBLISHED_SIZES;
-  readonly nLayer?: number;
-  readonly nEmbd?: number;
-  readonly nHead?: number;
-  readonly nPositions?: number;
-  readonly initializerRange?: number;
-  readonly dropout?: number;
-  readonly vocabSize?: number;
-  readonly seed: number;
-}
-
-async function startingPoint(flags: ModelFlags, dataIsFolder: boolean): Promise<Checkpoint> {
-  const { model, size, vocabSize, dropout } = flags;
-  const shape: Gpt2Options = {
-    ...(size === undefined ? {} : PUBLISHED_SIZES[size]),
-    ...defined({
-      n_layer: flags.nLayer,
-      n_embd: flags.nEmbd,
-      n_head: flags.nHead,
-      n_positions: flags.nPositions,
-      initializer_range: flags.initializerRange,
-      embd_pdrop: dropout,
-      attn_pdrop: dropout,
-      resid_pdrop: dropout,
-    }),
-  };
-  const fresh = Object.keys(shape).length > 0;
-  if (model !== undefined) {
-    if (fresh || vocabSize !== undefined) {
-      throw new UsageError(
-        '--model starts from a trained model; leave out the flags of a fresh one.',
-      );
+  const command = newTrainCommand();
+  return command.action(async ({ config }) => {
+    if (config !== undefined) await readConfigFile(command, config);
+    const { continueFrom } = command.opts();
+    const out = outputFolder(command);
+    const resume =
+      continueFrom === undefined || continueFrom === '0'
+        ? undefined
+        : await findRun(continueFrom, out);
+    if (resume !== undefined) repeatCommand(command, resume.command);
+    const stood = await exists(out);
+    try {
+      const result = await run(command, out, resume);
+      report(result, out);
+    } catch (error) {
+      if (!stood && !(error instanceof InterruptedError)) await removeUnlessSaved(out);
+      throw error;
     }
-    return loadCheckpoint(await findModel(model));
-  }
-  if (!fresh) {
-    throw new UsageError(
-      'Say what to train: --model FOLDER, --size small, or --n-layer, --n-embd and --n-head.',
-    );
-  }
-  if (vocabSize !== undefined && dataIsFolder) {
-    throw new UsageError(
-      '--vocab-size learns a vocabulary from a TSV, but --data is a dataset, whose tokens are fixed.',
-    );
-  }
-  const tokenizer =
-    vocabSize !== undefined
-      ? await trainTokenizer(flags.data, vocabSize)
-      : dataIsFolder
-        ? await loadCheckpointTokenizer(flags.data)
-        : gpt2Tokenizer();
-  return freshCheckpoint(tokenizer, shape, flags.seed);
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return (await withFileErrors(path, () => stat(path))).isDirectory();
-}
-
-async function buildFromTsv(
-  corpus: string,
-  out: string,
-  tokenizer: Tokenizer,
-  flags: { readonly maxSeqLength: number; readonly validation: number },
-): Promise<void> {
-  if (await exists(out)) {
-    throw new UserError(`${out}: it exists already; remove it, or train on it with --data ${out}.`);
-  }
-  const description = await buildDataset(corpus, out, tokenizer, {
-    maxSequenceLength: flags.maxSeqLength,
-    validation: flags.validation,
   });
-  console.log(describeDataset(out, description));
+}
+
+async function run(
+  command: TrainCommand,
+  out: string,
+  resume: TrainingState | undefined,
+): Promise<TrainResult> {
+  const flags = command.opts();
+  const data = either(flags, 'data', 'trainInputFile');
+  const model = either(flags, 'model', 'modelNameOrPath');
+  if (data === undefined) throw new UsageError('Say what to train on: --data FILE.');
+  const device = flags.device ?? 'cpu';
+  await requireDevice(device);
+  if (resume === undefined && (await checkpointSteps(out)).length > 0) {
+    throw new UserError(
+      `${out}: it holds a run already; go on with --continue-from ${out}, or choose another --out.`,
+    );
+  }
+  if (device === 'cpu') sayPrecision(flags.fp16, flags.lossScale);
+
+  const start = resume === undefined ? await startingPoint(flags, model) : undefined;
+  const settings = completeSettings(flags, start ?? resume?.settings ?? {});
+  const reuse = resume !== undefined;
+  const imported = join(out, 'conversations.tsv');
+  const source =
+    reuse && (await exists(imported))
+      ? { path: imported, isDataset: false }
+      : await openSource(data, imported);
+  const checkpoint = resume?.checkpoint ?? (await start?.load(source, settings.seed));
+  if (checkpoint === undefined) throw new Error('A run starts from nothing.');
+  const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
+
+  const options = trainOptions(settings, dataset.length);
+  const display = new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true);
+  using interrupt = new Interrupt(() => {
+    process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
+  });
+  try {
+    return await train(checkpoint, dataset, heldOut, {
+      ...options,
+      ...(resume === undefined ? {} : { resume }),
+      outputDir: out,
+      command: await givenSettings(command),
+      signal: interrupt.signal,
+      onNotice: notice,
+      onStep: (step) => {
+        display.step(step);
+      },
+      onValidation: async (validation) => {
+        display.validation(validation);
+        if (settings.sampleReplies === 0 || heldOut === undefined) return;
+        const { sampleReplies: count, threads } = settings;
+        display.samples(await sampleReplies(checkpoint, heldOut, count, threads));
+      },
+    });
+  } finally {
+    display.stop();
+  }
+}
+
+/** Where the run's files are: what was said, or the run that is continued. */
+function outputFolder(command: TrainCommand): string {
+  const { continueFrom, ...flags } = command.opts();
+  const out = either(flags, 'out', 'outputDir');
+  const run =
+    continueFrom === undefined || isStep(continueFrom) ? undefined : runFolder(continueFrom);
+  if (out !== undefined && run !== undefined && resolve(out) !== resolve(run)) {
+    throw new UsageError(
+      `--continue-from ${run} goes on in that folder; leave out --out, or start a new run from its weights with --model ${run}.`,
+    );
+  }
+  const folder = out ?? run;
+  if (folder === undefined) throw new UsageError('Say where the model goes: --out FOLDER.');
+  return folder;
+}
+
+/** The state to go on from; none where the run was killed before its first checkpoint. */
+async function findRun(from: string, out: string): Promise<TrainingState | undefined> {
+  const state = await openRun(isStep(from) ? checkpointFolder(out, Number(from)) : from, notice);
+  notice(
+    state === undefined
+      ? `${out} has no checkpoint yet; starting at the beginning`
+      : `Going on from ${state.folder}`,
+  );
+  return state;
+}
+
+/** The original's argument was a number of steps. */
+function isStep(text: string): boolean {
+  return /^\d+$/.test(text);
+}
+
+function sayPrecision(fp16: boolean | undefined, lossScale: number | undefined): void {
+  if (fp16 === true) notice('--fp16: the CPU trains in fp32');
+  if (lossScale !== undefined && lossScale !== 0) {
+    notice('--loss-scale: in fp32 there is nothing to scale');
+  }
+}
+
+function notice(sentence: string): void {
+  process.stderr.write(`${sentence.replace(/\.$/, '')}.\n`);
+}
+
+/** Removes what a failed run has begun, unless it has saved something. */
+async function removeUnlessSaved(out: string): Promise<void> {
+  if ((await checkpointSteps(out)).length > 0) return;
+  await rm(out, { recursive: true, force: true });
+}
+
+function report(result: TrainResult, out: string): void {
+  if (result.interrupted) {
+    throw new InterruptedError(
+      `Interrupted after step ${result.steps}; the model so far is in ${out}, and --continue-from ${out} goes on.`,
+    );
+  }
+  if (result.stoppedEarly) {
+    console.log(`Stopped at step ${result.steps}: the held-out perplexity became no lower.`);
+  }
+  const { best } = result;
+  const which = best === undefined ? '' : ` It is that of step ${best.step}, the best.`;
+  console.log(`The model is in ${out}.${which} Talk to it:\n  npx dialogpt chat --model ${out}`);
 }

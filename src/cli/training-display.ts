@@ -1,5 +1,6 @@
 import type { StepReport, ValidationReport } from '../training/index.js';
 import { type Progress, showProgress } from './progress.js';
+import type { SampleReply } from './train-samples.js';
 
 /** How fast the shown loss forgets earlier steps. */
 const SMOOTHING = 0.95;
@@ -9,8 +10,9 @@ export class TrainingDisplay {
   readonly #progress: Progress;
   #loss: number | undefined;
 
-  constructor(steps: number) {
-    this.#progress = showProgress('training', steps, 'steps');
+  /** @param shown whether steps are shown; validations always are */
+  constructor(steps: number, shown = true) {
+    this.#progress = shown ? showProgress('training', steps, 'steps') : onlyLines();
   }
 
   /** Shows a step. */
@@ -32,10 +34,25 @@ export class TrainingDisplay {
     );
   }
 
+  /** Shows what the model replies now. */
+  samples(samples: readonly SampleReply[]): void {
+    for (const { turn, reply } of samples) this.#progress.say(`  ${turn}  →  ${reply}`);
+  }
+
   /** Ends the display. */
   stop(): void {
     this.#progress.stop();
   }
+}
+
+function onlyLines(): Progress {
+  return {
+    update: () => undefined,
+    say: (line) => {
+      process.stderr.write(`${line}\n`);
+    },
+    stop: () => undefined,
+  };
 }
 
 /** A perplexity with as many digits as mean something. */

@@ -1,22 +1,13 @@
-import { createHash } from 'node:crypto';
-import { messageOf, UserError } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
 import { readLines, writeFileWhole } from '../base/files.js';
+import {
+  formatDstc7,
+  formatMultiReference,
+  readMultiReferences,
+  type ScoredReference,
+} from './multi-reference-lines.js';
 import { readTextLines } from './text-lines.js';
 import { pythonTrimEnd } from './python-text.js';
-
-/** One context with everything people answered to it. */
-export interface MultiReference {
-  /** DSTC-7's name of the context, a sha224 in hexadecimal. */
-  readonly key?: string;
-  readonly context: string;
-  readonly references: readonly ScoredReference[];
-}
-
-export interface ScoredReference {
-  /** As in the list of ids; undefined where the file carries no scores. */
-  readonly score?: string;
-  readonly text: string;
-}
 
 /** Where to write; what is not given is not written. */
 export interface MultiReferenceFiles {
@@ -41,7 +32,7 @@ export interface MultiReferenceCounts {
  * `test.refs.txt`): `ids` names for each context its references and their scores, `data` are the
  * files of conversations with keys that `data extract` writes, compressed or not. Writes
  * `scored` (`context <tab> score|reference …`), `plain`, the same without scores, and `dstc7`, the
- * same with the context's sha224 before it.
+ * same with the context's sha224 in its place.
  *
  * @throws UserError where a line of either is not in its format, or no context was found.
  */
@@ -80,10 +71,9 @@ export async function makeMultiReferences(
     }
     counts.contexts++;
     counts.references += kept.length;
-    const { context } = conversation;
-    const key = createHash('sha224').update(context).digest('hex');
-    scored += `${formatMultiReference({ context, references: kept })}\n`;
-    dstc7 += `${formatMultiReference({ key, context, references: kept })}\n`;
+    const made = { context: conversation.context, references: kept };
+    scored += `${formatMultiReference(made)}\n`;
+    dstc7 += `${formatDstc7(made)}\n`;
   }
   if (counts.contexts === 0) {
     throw new UserError(
@@ -91,10 +81,69 @@ export async function makeMultiReferences(
     );
   }
   await writeFileWhole(files.scored, scored);
-  // The Makefile's sed: every run of digits before a bar goes, wherever it stands.
-  await writeFileWhole(files.plain, scored.replace(/[0-9]+\|/g, ''));
+  await writeFileWhole(files.plain, withoutScores(scored));
   if (files.dstc7 !== undefined) await writeFileWhole(files.dstc7, dstc7);
   return counts;
+}
+
+/** The Makefile's sed: every run of digits before a bar goes, wherever it stands. */
+function withoutScores(scored: string): string {
+  return scored.replace(/[0-9]+\|/g, '');
+}
+
+/** How many contexts and references a file held. */
+export interface ConvertedCounts {
+  contexts: number;
+  references: number;
+}
+
+/**
+ * Writes a multi-reference file of any of the three forms in the others: `scored` and `plain` as
+ * {@link makeMultiReferences} does, and `dstc7`. DSTC-7's files hold no contexts; those that
+ * `contexts` does not tell are named by their keys.
+ *
+ * @param contexts lines of `key <tab> … <tab> context`, as DSTC-7's data has them
+ * @throws UserError where a line is in none of the forms, or the file holds none.
+ */
+export async function convertMultiReferences(
+  path: string,
+  files: Partial<MultiReferenceFiles>,
+  contexts?: string,
+): Promise<ConvertedCounts> {
+  const known = contexts === undefined ? new Map<string, string>() : await readContexts(contexts);
+  const counts = { contexts: 0, references: 0 };
+  let scored = '';
+  let plain = '';
+  let dstc7 = '';
+  for await (const line of readMultiReferences(path)) {
+    counts.contexts++;
+    counts.references += line.references.length;
+    const context = line.context ?? known.get(line.key ?? '');
+    const named = { ...line, ...(context !== undefined && { context }) };
+    const text = `${formatMultiReference(named)}\n`;
+    scored += text;
+    plain += line.references.every(({ score }) => score === undefined) ? text : withoutScores(text);
+    dstc7 += `${formatDstc7(line)}\n`;
+  }
+  if (counts.contexts === 0) throw new UserError(`${path}: the file is empty.`);
+  if (files.scored !== undefined) await writeFileWhole(files.scored, scored);
+  if (files.plain !== undefined) await writeFileWhole(files.plain, plain);
+  if (files.dstc7 !== undefined) await writeFileWhole(files.dstc7, dstc7);
+  return counts;
+}
+
+async function readContexts(path: string): Promise<Map<string, string>> {
+  const contexts = new Map<string, string>();
+  for await (const { text, number } of readTextLines(path)) {
+    const cells = text.split('\t');
+    const [key = ''] = cells;
+    const context = cells.at(-1);
+    if (cells.length < 2 || context === undefined) {
+      throw new UserError(`${path}:${number}: expected "key <tab> context"; mend the line.`);
+    }
+    contexts.set(key, context);
+  }
+  return contexts;
 }
 
 interface IdLine {
@@ -142,57 +191,4 @@ async function readWanted(
     }
   }
   return found;
-}
-
-/**
- * One line of `test.scored_refs.txt`, of `test.refs.txt` where there are no scores, or of DSTC-7's
- * `test.refs` where there is a key.
- */
-export function formatMultiReference({ key, context, references }: MultiReference): string {
-  return [
-    ...(key === undefined ? [] : [key]),
-    context,
-    ...references.map(({ score, text }) => (score === undefined ? text : `${score}|${text}`)),
-  ].join('\t');
-}
-
-/**
- * Reads a multi-reference file: `context <tab> reference <tab> reference …`, with or without
- * `score|` before each reference. DSTC-7's `test.refs` (`key <tab> context <tab> score|response
- * …`) is read as well.
- *
- * @throws UserError that names the line where there is no reference.
- */
-export async function* readMultiReferences(
-  path: string,
-): AsyncGenerator<MultiReference, void, undefined> {
-  for await (const { text, number } of readTextLines(path)) {
-    try {
-      yield parseMultiReference(text);
-    } catch (error) {
-      throw new UserError(`${path}:${number}: ${messageOf(error)}`, { cause: error });
-    }
-  }
-}
-
-const SCORED = /^(-?\d+(?:\.\d+)?)\|(.*)$/s;
-const DSTC7_KEY = /^[0-9a-f]{56}$/;
-
-/** One line of a multi-reference file (see {@link readMultiReferences}). */
-export function parseMultiReference(line: string): MultiReference {
-  const cells = line.split('\t');
-  const hasKey = cells.length > 2 && DSTC7_KEY.test(cells[0] ?? '');
-  const key = hasKey ? cells.shift() : undefined;
-  const [context, ...references] = cells;
-  if (context === undefined || references.length === 0) {
-    throw new UserError('expected "context <tab> reference …"; mend or remove the line.');
-  }
-  return {
-    ...(key !== undefined && { key }),
-    context,
-    references: references.map((cell) => {
-      const scored = SCORED.exec(cell);
-      return scored === null ? { text: cell } : { score: scored[1] ?? '', text: scored[2] ?? '' };
-    }),
-  };
 }

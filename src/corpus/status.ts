@@ -43,6 +43,36 @@ export async function readStatus(output: string): Promise<MonthStatus[]> {
   return statuses;
 }
 
+/** What an extraction has done so far, all months together. */
+export interface StatusTotal {
+  readonly done: number;
+  readonly months: number;
+  readonly conversations: number;
+  readonly comments: number;
+  /** Decompressed, of the months that are done, in 10⁶ bytes. */
+  readonly megabytes: number;
+  /** What one month after the other went at; undefined while none is done. */
+  readonly megabytesPerSecond: number | undefined;
+}
+
+/** Adds up what {@link readStatus} found. */
+export function totalStatus(statuses: readonly MonthStatus[]): StatusTotal {
+  const total = { done: 0, conversations: 0, comments: 0, megabytes: 0 };
+  let seconds = 0;
+  for (const status of statuses) {
+    if (status.state !== 'done') continue;
+    const { conversations, comments, megabytes, megabytesPerSecond } = status.statistics;
+    total.done += 1;
+    total.conversations += conversations;
+    total.comments += comments;
+    total.megabytes += megabytes;
+    if (megabytesPerSecond > 0) seconds += megabytes / megabytesPerSecond;
+  }
+  const megabytesPerSecond =
+    seconds > 0 ? Math.round((total.megabytes / seconds) * 100) / 100 : undefined;
+  return { ...total, months: statuses.length, megabytesPerSecond };
+}
+
 /** Seconds until a stage is done at the speed it has gone so far; undefined before it began. */
 export function remainingSeconds({ share, began, written }: Progress): number | undefined {
   return share > 0 ? ((written - began) / 1000 / share) * (1 - share) : undefined;

@@ -1,18 +1,36 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { UserError } from '../base/errors.js';
-import { writeFileWhole, writeFolderWhole } from '../base/files.js';
-import { type Conversation, readConversations } from '../corpus/conversation.js';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { UserError, withFileErrors } from '../base/errors.js';
+import {
+  exists,
+  readJson,
+  replaceFolder,
+  writeFileWhole,
+  writeFolderWhole,
+} from '../base/files.js';
+import { WorkerPool } from '../corpus/worker-pool.js';
 import { gpt2Tokenizer, saveVocabulary, type Tokenizer } from '../tokenizer/index.js';
+import { buildBlock, shardName } from './build-block.js';
+import {
+  blockAnswerSchema,
+  type BlockResult,
+  blockResultSchema,
+  type BuildSettings,
+  type BuildTask,
+  type BuildWorkerData,
+} from './build-tasks.js';
 import {
   DATASET_FILE,
   type DatasetDescription,
   type Split,
   type SplitDescription,
 } from './dataset.js';
-import { labelCount, toExample, type TokenizedDialogue } from './example.js';
-import { type ShardRow, writeShard } from './shard.js';
-import { inputLength, type LongMode, splitDialogue } from './split.js';
+import { readLineBatches } from './line-batches.js';
+import { type Deduplication, SeenDialogues } from './seen-dialogues.js';
+import type { LongMode } from './split.js';
 
 /** How {@link buildDataset} makes examples of conversations. */
 export interface BuildOptions {
@@ -29,20 +47,56 @@ export interface BuildOptions {
    * then sees every position, and conversations that change their subject.
    */
   readonly join?: boolean;
+  /** Turn runs of white space into one space, as the original does; `compat` always does. */
+  readonly normalizeData?: boolean;
   /** Read weights as the original does, leave out broken lines, and split as it does. */
   readonly compat?: boolean;
   /** The share of conversations to hold out for validation, from 0 to 1; 0. */
   readonly validation?: number;
-  /** Examples in a shard; 65,536 as in the original. */
+  /** A corpus of its own to validate on, in place of a share. */
+  readonly validationCorpus?: string;
+  /**
+   * Leave out conversations that stood before, and those that `validationCorpus` holds; all are
+   * kept unless given.
+   */
+  readonly deduplicate?: Deduplication;
+  /** Lines of the corpus whose examples make one shard; 65,536 as in the original. */
   readonly shardSize?: number;
-  /** Called now and then with the number of conversations read so far. */
-  readonly onProgress?: (conversations: number) => void;
+  /** Worker threads; the machine's cores. What is built does not depend on it. */
+  readonly threads?: number;
+  /**
+   * Keep what is done when the work is cut short, in a folder beside `out`, and go on from there
+   * when the same is built again.
+   */
+  readonly resume?: boolean;
+  /** Stops the work; what it throws is the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Called a few times a second. */
+  readonly onProgress?: (progress: BuildProgress) => void;
 }
 
+/** How far a build is. */
+export interface BuildProgress {
+  readonly conversations: number;
+  /** Of the corpus's files as they are on the disk, about. */
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+/** Changes whenever the same inputs give another dataset. */
+const VERSION = 2;
+/** Corpora of up to so many bytes are built by the calling thread: starting others takes longer. */
+const SMALL = 1 << 20;
+const PROGRESS_MILLISECONDS = 200;
+const PLAN_FILE = 'plan.json';
+/** The folder with what is known of each block, inside the one that is being built. */
+const BLOCKS = 'blocks';
+
 /**
- * Builds a dataset of a corpus in the TSV format: what the original's `prepro.py` does, stored as
- * Parquet shards with a `dataset.json` and, unless it is GPT-2's own, the tokenizer; whole or not
- * at all.
+ * Builds a dataset of a corpus in the TSV format, which may be compressed: what the original's
+ * `prepro.py` does, stored as Parquet shards with a `dataset.json` and, unless it is GPT-2's own,
+ * the tokenizer; whole or not at all. The corpus is never in memory as a whole: worker threads
+ * take blocks of `shardSize` lines.
  *
  * @throws UserError if a line cannot be read (unless `compat`), or nothing can be learnt.
  */
@@ -52,167 +106,301 @@ export async function buildDataset(
   tokenizer: Tokenizer,
   options: BuildOptions = {},
 ): Promise<DatasetDescription> {
-  const { maxSequenceLength = 128, reverse = false, twoTurn = false, compat = false } = options;
-  const joinedLength = (options.join ?? false) ? maxSequenceLength : 0;
-  const { long = compat ? 'compat' : 'split', validation = 0, shardSize = 65_536 } = options;
-  const counts = { conversations: 0, brokenLines: 0, withoutResponse: 0, dropped: 0, longTurns: 0 };
-  const tokenize = tokenizerOfTurns(tokenizer, { reverse, twoTurn });
-  let description: DatasetDescription | undefined;
-
-  await writeFolderWhole(out, async (folder) => {
-    const writers = {
-      train: new SplitWriter(folder, 'train', shardSize, tokenizer.endOfText, joinedLength),
-      validation: new SplitWriter(folder, 'validation', shardSize, tokenizer.endOfText),
-    };
-    const readOptions = compat
-      ? { compat, onBroken: () => void (counts.brokenLines += 1) }
-      : { compat };
-    for await (const { number, turns } of readConversations(corpus, readOptions)) {
-      counts.conversations += 1;
-      if (counts.conversations % 1000 === 0) options.onProgress?.(counts.conversations);
-      const dialogue = tokenize(turns);
-      const { pieces, dropped, longTurns } =
-        dialogue.turns.length < 2
-          ? { pieces: [], dropped: 0, longTurns: 0 }
-          : splitDialogue(dialogue, maxSequenceLength, long);
-      counts.dropped += dropped;
-      counts.longTurns += longTurns;
-      if (pieces.length === 0 && dropped === 0) counts.withoutResponse += 1;
-      const split = validation > 0 && hashShare(turns) < validation ? 'validation' : 'train';
-      for (const piece of pieces) await writers[split].add(number, piece);
+  const build = await Build.plan(corpus, tokenizer, options);
+  if (options.resume !== true) {
+    let description: DatasetDescription | undefined;
+    await writeFolderWhole(out, async (folder) => {
+      description = await build.fill(folder);
+    });
+    if (description === undefined) throw new Error('A dataset was written without a description.');
+    return description;
+  }
+  const folder = buildFolder(out);
+  try {
+    return await withFileErrors(out, async () => {
+      await build.prepare(folder);
+      const description = await build.fill(folder);
+      await replaceFolder(folder, out);
+      return description;
+    });
+  } catch (error) {
+    if (options.signal?.aborted !== true) {
+      // Where its place cannot be reached, nothing was written, and the reason is thrown already.
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
     }
-    const splits = {
-      train: await writers.train.finish(),
-      validation: await writers.validation.finish(),
+    throw error;
+  }
+}
+
+/** Where a dataset is while it is built and may be gone on with. */
+export function buildFolder(out: string): string {
+  return join(dirname(out), `.${basename(out)}.building`);
+}
+
+interface Source {
+  readonly path: string;
+  readonly bytes: number;
+  /** The split that all of it goes to; undefined where a share is held out. */
+  readonly split: Split | undefined;
+}
+
+class Build {
+  readonly #corpus: string;
+  readonly #sources: readonly Source[];
+  readonly #tokenizer: Tokenizer;
+  readonly #settings: BuildSettings;
+  readonly #options: BuildOptions;
+  readonly #fingerprint: string;
+  readonly #linesDone = new Int32Array(new SharedArrayBuffer(4));
+  /** What has been read, in lines and in bytes of the files. */
+  readonly #read = { lines: 0, bytes: 0 };
+
+  private constructor(
+    corpus: string,
+    sources: readonly Source[],
+    tokenizer: Tokenizer,
+    options: BuildOptions,
+    fingerprint: string,
+  ) {
+    this.#corpus = corpus;
+    this.#sources = sources;
+    this.#tokenizer = tokenizer;
+    this.#settings = settingsOf(options);
+    this.#options = options;
+    this.#fingerprint = fingerprint;
+  }
+
+  /** @throws UserError where a corpus is not there. */
+  static async plan(corpus: string, tokenizer: Tokenizer, options: BuildOptions): Promise<Build> {
+    const { validationCorpus: held, deduplicate, shardSize } = options;
+    const files: readonly (readonly [string, Split | undefined])[] =
+      held === undefined
+        ? [[corpus, undefined]]
+        : [
+            [held, 'validation'],
+            [corpus, 'train'],
+          ];
+    const sources: Source[] = [];
+    const hash = createHash('sha256').update(JSON.stringify([VERSION, settingsOf(options)]));
+    hash.update(JSON.stringify([deduplicate, shardSize, tokenizer.vocabulary.tokens]));
+    for (const [path, split] of files) {
+      const { size, mtimeMs } = await withFileErrors(path, () => stat(path));
+      sources.push({ path, bytes: size, split });
+      hash.update(JSON.stringify([resolve(path), size, mtimeMs, split]));
+    }
+    return new Build(corpus, sources, tokenizer, options, hash.digest('hex'));
+  }
+
+  /** Clears what another build left in `folder`, unless it was the same one. */
+  async prepare(folder: string): Promise<void> {
+    const path = join(folder, PLAN_FILE);
+    const plan = z.object({ fingerprint: z.string() });
+    const found = plan.safeParse((await exists(path)) ? await readJson(path) : undefined);
+    if (found.data?.fingerprint !== this.#fingerprint) {
+      await rm(folder, { recursive: true, force: true });
+      await writeFileWhole(path, JSON.stringify({ fingerprint: this.#fingerprint }));
+    }
+    for (const place of [folder, join(folder, BLOCKS)]) {
+      for (const name of await readdir(place).catch(() => [])) {
+        if (name.endsWith('.partial')) await rm(join(place, name));
+      }
+    }
+  }
+
+  /** Builds everything into `folder`, and leaves nothing else there. */
+  async fill(folder: string): Promise<DatasetDescription> {
+    await mkdir(join(folder, BLOCKS), { recursive: true });
+    const { onProgress } = this.#options;
+    let last = 0;
+    const timer = setInterval(() => {
+      const progress = this.#progress;
+      if (progress.conversations > last) onProgress?.(progress);
+      last = progress.conversations;
+    }, PROGRESS_MILLISECONDS);
+    try {
+      const description = this.#describe(await this.#buildBlocks(folder));
+      const { vocabulary } = this.#tokenizer;
+      // GPT-2's own tokenizer is known everywhere; any other travels with what it made.
+      if (this.#tokenizer !== gpt2Tokenizer()) {
+        await saveVocabulary(folder, vocabulary, this.#settings.maxSequenceLength);
+      }
+      const text = `${JSON.stringify(description, null, 2)}\n`;
+      await writeFileWhole(join(folder, DATASET_FILE), text);
+      await rm(join(folder, BLOCKS), { recursive: true });
+      await rm(join(folder, PLAN_FILE), { force: true });
+      return description;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  get #progress(): BuildProgress {
+    const conversations = Atomics.load(this.#linesDone, 0);
+    const totalBytes = this.#sources.reduce((total, { bytes }) => total + bytes, 0);
+    const { lines, bytes } = this.#read;
+    return { conversations, bytes: lines === 0 ? 0 : (bytes * conversations) / lines, totalBytes };
+  }
+
+  async #buildBlocks(folder: string): Promise<readonly BlockResult[]> {
+    const { signal, threads = availableParallelism() } = this.#options;
+    const small = this.#sources.every(({ bytes }) => bytes <= SMALL);
+    const pool = small ? undefined : this.#startPool(folder, threads);
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => {
+        reject(new Error('The build was stopped.', { cause: signal.reason }));
+      });
+    });
+    aborted.catch(() => undefined);
+    const results: BlockResult[] = [];
+    const waiting: Promise<unknown>[] = [];
+    try {
+      for await (const { task, path, lines } of this.#tasks()) {
+        signal?.throwIfAborted();
+        const file = join(folder, BLOCKS, `${task.block}.json`);
+        const known = blockResultSchema.safeParse(
+          (await exists(file)) ? await readJson(file) : undefined,
+        );
+        if (known.success) {
+          results[task.block] = known.data;
+          Atomics.add(this.#linesDone, 0, lines);
+          continue;
+        }
+        const work = this.#perform(task, folder, pool).then(async (result) => {
+          const { broken } = result;
+          if (broken !== undefined) {
+            throw new UserError(`${path}:${broken.line}: ${broken.message}`);
+          }
+          await writeFileWhole(file, JSON.stringify(result));
+          results[task.block] = result;
+        });
+        // An error is thrown where the block's turn comes, so that it is always the first line's.
+        work.catch(() => undefined);
+        waiting.push(work);
+        if (waiting.length > threads) await Promise.race([waiting.shift(), aborted]);
+      }
+      for (const work of waiting) await Promise.race([work, aborted]);
+      return results;
+    } finally {
+      await pool?.close();
+    }
+  }
+
+  #startPool(folder: string, threads: number): WorkerPool {
+    const data: BuildWorkerData = {
+      settings: this.#settings,
+      folder,
+      tokens: this.#tokenizer === gpt2Tokenizer() ? undefined : this.#tokenizer.vocabulary.tokens,
+      linesDone: this.#linesDone,
     };
+    return new WorkerPool(new URL('./build-worker.js', import.meta.url), threads, data);
+  }
+
+  /** The blocks of all sources, one after the other. */
+  async *#tasks() {
+    const { deduplicate, shardSize = 65_536 } = this.#options;
+    const seen = deduplicate && (await SeenDialogues.create(deduplicate));
+    let block = 0;
+    let bytesBefore = 0;
+    for (const { path, bytes, split } of this.#sources) {
+      for await (const batch of readLineBatches(path, shardSize, seen)) {
+        this.#read.lines += batch.lines;
+        this.#read.bytes = bytesBefore + batch.position;
+        const task: BuildTask = {
+          bytes: batch.bytes,
+          first: batch.first,
+          repeated: batch.repeated,
+          split,
+          block: block++,
+        };
+        yield { task, path, lines: batch.lines };
+      }
+      bytesBefore += bytes;
+    }
+  }
+
+  async #perform(
+    task: BuildTask,
+    folder: string,
+    pool: WorkerPool | undefined,
+  ): Promise<BlockResult> {
+    if (pool === undefined) {
+      return buildBlock(task, folder, this.#tokenizer, this.#settings, (lines) => {
+        Atomics.add(this.#linesDone, 0, lines);
+      });
+    }
+    const answer = blockAnswerSchema.parse(await pool.run(task, [task.bytes.buffer]));
+    if ('userError' in answer) throw new UserError(answer.userError);
+    return answer;
+  }
+
+  #describe(results: readonly BlockResult[]): DatasetDescription {
+    const counts = total(results.map((result) => result.counts));
+    const splits = { train: splitOf(results, 'train'), validation: splitOf(results, 'validation') };
     if (splits.train.examples === 0) {
       throw new UserError(
-        `${corpus}: nothing to train on was found in ${counts.conversations} conversations; each line must be "turn EOS turn <tab> response".`,
+        `${this.#corpus}: nothing to train on was found in ${counts.conversations} conversations; each line must be "turn EOS turn <tab> response".`,
       );
     }
-    description = {
-      format: 'dialogpt-dataset-1',
-      corpus,
+    const { maxSequenceLength, reverse, twoTurn, long } = this.#settings;
+    return {
+      format: 'dialogpt-dataset-2',
+      corpus: this.#corpus,
       maxSequenceLength,
       reverse,
       twoTurn,
       long,
-      endOfText: tokenizer.endOfText,
+      endOfText: this.#tokenizer.endOfText,
       counts,
       splits,
     };
-    // GPT-2's own tokenizer is known everywhere; any other travels with what it made.
-    if (tokenizer !== gpt2Tokenizer())
-      await saveVocabulary(folder, tokenizer.vocabulary, maxSequenceLength);
-    await writeFileWhole(join(folder, DATASET_FILE), `${JSON.stringify(description, null, 2)}\n`);
-  });
-  if (description === undefined) throw new Error('A dataset was written without a description.');
+  }
+}
+
+const NO_COUNTS: BlockResult['counts'] = {
+  conversations: 0,
+  repeated: 0,
+  brokenLines: 0,
+  withoutResponse: 0,
+  dropped: 0,
+  longTurns: 0,
+};
+
+function total(blocks: readonly BlockResult['counts'][]): BlockResult['counts'] {
+  return blocks.reduce(
+    (sum, block) => ({
+      conversations: sum.conversations + block.conversations,
+      repeated: sum.repeated + block.repeated,
+      brokenLines: sum.brokenLines + block.brokenLines,
+      withoutResponse: sum.withoutResponse + block.withoutResponse,
+      dropped: sum.dropped + block.dropped,
+      longTurns: sum.longTurns + block.longTurns,
+    }),
+    NO_COUNTS,
+  );
+}
+
+function splitOf(results: readonly BlockResult[], split: Split): SplitDescription {
+  const description: SplitDescription = { shards: [], examples: 0, tokens: 0, labels: 0 };
+  for (const [block, { splits }] of results.entries()) {
+    const { examples, tokens, labels } = splits[split];
+    if (examples > 0) description.shards.push({ file: shardName(split, block), examples });
+    description.examples += examples;
+    description.tokens += tokens;
+    description.labels += labels;
+  }
   return description;
 }
 
-/** Turns as token ids, as the original's `_get_inputs_from_text` prepares them. */
-function tokenizerOfTurns(
-  tokenizer: Tokenizer,
-  { reverse, twoTurn }: { readonly reverse: boolean; readonly twoTurn: boolean },
-): (conversation: Conversation) => TokenizedDialogue {
-  return (conversation) => {
-    // A response of weight 0 is nothing that anything is learnt from, not even as context.
-    const learnable = conversation.at(-1)?.weight !== 0;
-    let turns = learnable ? [...conversation] : conversation.slice(0, -1);
-    if (reverse) turns.reverse();
-    if (twoTurn) turns = turns.slice(0, 2);
-    return {
-      turns: turns.map(({ text }) => tokenizer.encode(text)),
-      weights: turns.map(({ weight }) => weight),
-    };
-  };
-}
-
-/**
- * A number from 0 to 1 that depends on a conversation's text alone, so that repeated conversations
- * are on the same side of a split, whatever else the corpus holds.
- */
-function hashShare(conversation: Conversation): number {
-  const text = conversation.map((turn) => turn.text).join('\t');
-  return createHash('sha256').update(text).digest().readUInt32BE(0) / 2 ** 32;
-}
-
-/** Collects the examples of a split and writes them shard by shard. */
-class SplitWriter {
-  readonly #folder: string;
-  readonly #split: Split;
-  readonly #shardSize: number;
-  readonly #endOfText: number;
-  readonly #joinedLength: number;
-  readonly #description = { shards: new Array<string>(), examples: 0, tokens: 0, labels: 0 };
-  #waiting: { readonly conversation: number; readonly dialogue: TokenizedDialogue } | undefined;
-  #rows: ShardRow[] = [];
-
-  /** @param joinedLength dialogues are joined to examples of up to this many tokens; 0: never */
-  constructor(
-    folder: string,
-    split: Split,
-    shardSize: number,
-    endOfText: number,
-    joinedLength = 0,
-  ) {
-    this.#folder = folder;
-    this.#split = split;
-    this.#shardSize = shardSize;
-    this.#endOfText = endOfText;
-    this.#joinedLength = joinedLength;
-  }
-
-  async add(conversation: number, dialogue: TokenizedDialogue): Promise<void> {
-    const waiting = this.#waiting;
-    if (waiting === undefined) {
-      this.#waiting = { conversation, dialogue };
-      return;
-    }
-    const joined = follow(waiting.dialogue, dialogue);
-    if (inputLength(joined.turns) <= this.#joinedLength) {
-      this.#waiting = { ...waiting, dialogue: joined };
-      return;
-    }
-    this.#waiting = { conversation, dialogue };
-    await this.#addExample(waiting.conversation, waiting.dialogue);
-  }
-
-  async finish(): Promise<SplitDescription> {
-    const waiting = this.#waiting;
-    if (waiting !== undefined) await this.#addExample(waiting.conversation, waiting.dialogue);
-    if (this.#rows.length > 0) await this.#writeRows();
-    return this.#description;
-  }
-
-  async #addExample(conversation: number, { turns, weights }: TokenizedDialogue): Promise<void> {
-    const example = toExample({ turns, weights }, this.#endOfText);
-    if (example === undefined) return;
-    this.#description.examples += 1;
-    this.#description.tokens += example.inputIds.length;
-    this.#description.labels += labelCount(example);
-    this.#rows.push({
-      conversation,
-      tokenIds: turns.flatMap((turn) => Array.from(turn)),
-      turnLengths: turns.map((turn) => turn.length),
-      turnWeights: weights,
-    });
-    if (this.#rows.length >= this.#shardSize) await this.#writeRows();
-  }
-
-  async #writeRows(): Promise<void> {
-    const number = String(this.#description.shards.length).padStart(5, '0');
-    const name = `${this.#split}-${number}.parquet`;
-    await writeShard(join(this.#folder, name), this.#rows);
-    this.#description.shards.push(name);
-    this.#rows = [];
-  }
-}
-
-/** One dialogue after another; the second one's opening is context, as it answers nothing. */
-function follow(first: TokenizedDialogue, second: TokenizedDialogue): TokenizedDialogue {
+function settingsOf(options: BuildOptions): BuildSettings {
+  const { compat = false } = options;
   return {
-    turns: [...first.turns, ...second.turns],
-    weights: [...first.weights, 0, ...second.weights.slice(1)],
+    maxSequenceLength: options.maxSequenceLength ?? 128,
+    reverse: options.reverse ?? false,
+    twoTurn: options.twoTurn ?? false,
+    long: options.long ?? (compat ? 'compat' : 'split'),
+    join: options.join ?? false,
+    normalizeData: options.normalizeData ?? false,
+    compat,
+    validation: options.validation ?? 0,
   };
 }

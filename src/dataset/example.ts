@@ -19,7 +19,7 @@ export const IGNORED_LABEL = -1;
 
 /** The turns of a dialogue as token ids, each with its weight: 0 is context only. */
 export interface TokenizedDialogue {
-  readonly turns: readonly ArrayLike<number>[];
+  readonly turns: readonly (readonly number[])[];
   readonly weights: readonly number[];
 }
 
@@ -57,6 +57,22 @@ export function toExample(dialogue: TokenizedDialogue, endOfText: number): Examp
     tokenTypeIds: Int32Array.from(tokenTypeIds.slice(0, labelled)),
     weights: Float32Array.from(weights.slice(0, labelled)),
   };
+}
+
+/** The number of tokens and of labels that {@link toExample} would make; 0 of both for none. */
+export function exampleSize({ turns, weights }: TokenizedDialogue): {
+  readonly tokens: number;
+  readonly labels: number;
+} {
+  let [length, tokens, labels] = [0, 0, 0];
+  for (const [turn, ids] of turns.entries()) {
+    const predicted = turn === 0 ? ids.length : ids.length + 1;
+    length += predicted;
+    if (turn === 0 || at(weights, turn) === 0) continue;
+    labels += predicted;
+    tokens = length;
+  }
+  return { tokens, labels };
 }
 
 /** How many labels an example has. */

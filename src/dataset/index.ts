@@ -1,8 +1,9 @@
-export { buildDataset, type BuildOptions } from './build.js';
+export { buildDataset, type BuildOptions, type BuildProgress } from './build.js';
 export {
   Dataset,
   DATASET_FILE,
   type DatasetDescription,
+  type DatasetShard,
   readDescription,
   type Split,
   type SplitDescription,
@@ -17,3 +18,5 @@ export {
 } from './example.js';
 export { trainTokenizer } from './vocabulary.js';
 export { LONG_MODES, type LongMode, splitDialogue } from './split.js';
+export { DEDUPLICATIONS, type Deduplication } from './seen-dialogues.js';
+export { datasetStatistics, type DatasetStatistics } from './statistics.js';

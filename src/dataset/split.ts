@@ -1,5 +1,5 @@
 import { at } from '../base/arrays.js';
-import { toExample, type TokenizedDialogue } from './example.js';
+import { exampleSize, type TokenizedDialogue } from './example.js';
 
 /** What becomes of dialogues longer than an example may be. */
 export const LONG_MODES = ['split', 'drop', 'compat'] as const;
@@ -36,7 +36,7 @@ export function splitDialogue(
   maxLength: number,
   mode: LongMode,
 ): SplitDialogue {
-  const limit = (piece: Piece, turn: ArrayLike<number>) =>
+  const limit = (piece: Piece, turn: readonly number[]) =>
     mode === 'split'
       ? inputLength([...piece.turns, turn]) > maxLength
       : inputLength(piece.turns) + 1 > maxLength;
@@ -71,12 +71,11 @@ export function splitDialogue(
 }
 
 interface Piece {
-  readonly turns: ArrayLike<number>[];
+  readonly turns: (readonly number[])[];
   readonly weights: number[];
 }
 
 /** The length to which the original pads the example of a piece: a multiple of 8. */
 function paddedLength(piece: TokenizedDialogue): number {
-  const length = toExample(piece, 0)?.inputIds.length ?? 0;
-  return Math.ceil(length / 8) * 8;
+  return Math.ceil(exampleSize(piece).tokens / 8) * 8;
 }

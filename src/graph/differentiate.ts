@@ -3,7 +3,7 @@ import { type Contribution, gradientRules, RowGradient } from './gradients.js';
 import { add } from './operations/elementwise.js';
 import { only } from './operations/checks.js';
 import { expandLike, unsqueeze } from './operations/structure.js';
-import { ShapeError } from './shapes.js';
+import { sameShape, ShapeError } from './shapes.js';
 import { text } from './attributes.js';
 
 /** The gradient of one tensor: a dense part, sparse rows, or both, which add up. */
@@ -16,6 +16,11 @@ export interface Gradient {
 export interface DifferentiateOptions {
   /** Add sparse rows into the dense part inside the graph, so that `rows` is always empty. */
   readonly dense?: boolean;
+  /**
+   * The gradient that flows back to `loss`, of its shape, which then need not be a scalar: what the
+   * rest of a model that continues in another graph found. By default 1.
+   */
+  readonly from?: Tensor;
 }
 
 /**
@@ -23,7 +28,7 @@ export interface DifferentiateOptions {
  * are visited backwards, and each hands its outputs' gradient to its inputs by the rule of its
  * name.
  *
- * @param loss a scalar
+ * @param loss a scalar, unless `from` is given
  * @param parameters the tensors to differentiate by
  * @returns the gradient of each parameter, in the same order
  * @throws Error `No gradient rule for X` if an operation on the way has none
@@ -31,16 +36,21 @@ export interface DifferentiateOptions {
 export function differentiate(
   loss: Tensor,
   parameters: readonly Tensor[],
-  { dense = false }: DifferentiateOptions = {},
+  { dense = false, from }: DifferentiateOptions = {},
 ): readonly Gradient[] {
-  if (loss.rank !== 0) throw new ShapeError('differentiate', [loss], 'the loss must be a scalar');
+  if (from === undefined && loss.rank !== 0) {
+    throw new ShapeError('differentiate', [loss], 'the loss must be a scalar');
+  }
+  if (from !== undefined && !sameShape(from.shape, loss.shape)) {
+    throw new ShapeError('differentiate', [loss, from], 'the gradient must have the shape of it');
+  }
   const { graph } = loss;
   const wanted = reachedBy(parameters, graph.operations);
   if (!wanted.has(loss)) {
     throw new Error(`differentiate: ${loss.name} does not depend on any of the parameters.`);
   }
 
-  const contributions = new Map<Tensor, Contribution[]>([[loss, [graph.scalar(1)]]]);
+  const contributions = new Map<Tensor, Contribution[]>([[loss, [from ?? graph.scalar(1)]]]);
   for (const operation of graph.operations.slice().reverse()) {
     const received = operation.outputs.map((output) => contributions.get(output));
     if (received.every((list) => list === undefined)) continue;

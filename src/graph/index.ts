@@ -16,7 +16,7 @@ export * from './operations/matrix.js';
 export * from './operations/network.js';
 export * from './operations/reduction.js';
 export * from './operations/structure.js';
-export { serialize } from './onnx.js';
+export { serialize, type SerializeOptions } from './onnx.js';
 export { formatShape, ShapeError } from './shapes.js';
 export {
   type Dimension,

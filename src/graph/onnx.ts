@@ -50,24 +50,55 @@ class Message {
   }
 }
 
+/** How {@link serialize} writes a graph. */
+export interface SerializeOptions {
+  /**
+   * The name of a further output, before all others, that is an empty sequence and not a tensor.
+   * A `Session` that only writes in place asks for it.
+   */
+  readonly emptySequence?: string;
+}
+
 /** The graph as the bytes of an `.onnx` file (`ModelProto`). */
-export function serialize(graph: Graph): Uint8Array {
+export function serialize(graph: Graph, { emptySequence }: SerializeOptions = {}): Uint8Array {
+  const body = new Message();
+  if (emptySequence !== undefined) appendEmptySequence(body, emptySequence);
   return new Message()
     .integer(1, IR_VERSION)
     .text(2, 'dialogpt')
-    .message(7, graphMessage(graph))
+    .message(7, appendGraph(body, graph))
     .message(8, new Message().text(1, '').integer(2, OPERATOR_SET))
     .message(8, new Message().text(1, CONTRIBUTED).integer(2, 1))
     .finish();
 }
 
-function graphMessage(graph: Graph): Message {
-  return new Message()
-    .each(graph.nodes, (message, node) => message.message(1, nodeMessage(graph, node)))
+/** Appends a node that makes an empty sequence of floats, and the output that it becomes. */
+function appendEmptySequence(message: Message, name: string): void {
+  const element = new Message().message(1, new Message().integer(1, ELEMENT_TYPES.float32));
+  const sequence = new Message().message(4, new Message().message(1, element));
+  message
+    .message(1, new Message().text(2, name).text(3, name).text(4, 'SequenceEmpty'))
+    .message(12, new Message().text(1, name).message(2, sequence));
+}
+
+function appendGraph(message: Message, graph: Graph): Message {
+  return message
+    .each(neededNodes(graph), (message, node) => message.message(1, nodeMessage(graph, node)))
     .text(2, 'dialogpt')
     .each(graph.initializers, (message, value) => message.message(5, initializerMessage(value)))
     .each(graph.inputs, (message, tensor) => message.message(11, valueInfoMessage(graph, tensor)))
     .each(graph.outputs, (message, tensor) => message.message(12, valueInfoMessage(graph, tensor)));
+}
+
+/** The nodes that outputs depend on; ONNX Runtime would run the others too. */
+function neededNodes(graph: Graph): readonly Node[] {
+  const needed = new Set<Tensor | undefined>(graph.outputs);
+  const nodes = graph.nodes.toReversed().filter(({ inputs, outputs }) => {
+    if (!outputs.some((output) => needed.has(output))) return false;
+    for (const input of inputs) needed.add(input);
+    return true;
+  });
+  return nodes.reverse();
 }
 
 function nodeMessage(graph: Graph, node: Node): Message {

@@ -54,10 +54,22 @@ export type Dropout = (x: Tensor, ratio: number) => Tensor;
 /** Leaves out dropout, as everywhere but in training. */
 export const noDropout: Dropout = (x) => x;
 
-/** Dropout as in training, each place with a seed of its own. */
-export function trainingDropout(seed: number): Dropout {
-  let places = 0;
-  return (x, ratio) => dropout(x, ratio, seed + places++);
+/** A mask that a graph with dropout takes as an input: false where an element is dropped. */
+export interface DropoutMask {
+  /** `bool`, of the shape of what it masks. */
+  readonly input: Tensor;
+  /** The share of elements to drop. */
+  readonly ratio: number;
+}
+
+/** Dropout as in training: each place's mask is an input of the graph and noted in `masks`. */
+export function trainingDropout(masks: DropoutMask[]): Dropout {
+  return (x, ratio) => {
+    if (ratio === 0) return x;
+    const input = x.graph.input(`dropout.${masks.length}`, 'bool', x.shape);
+    masks.push({ input, ratio });
+    return dropout(x, input, ratio);
+  };
 }
 
 /**
@@ -73,26 +85,76 @@ export function forward(
   attention: Attention,
   drop: Dropout = noDropout,
 ): Tensor {
+  const x = throughLayers(config, parameter, tokens, attention, drop);
+  return lastNormalization(config, parameter, x);
+}
+
+/** {@link forward} without the last layer norm. */
+export function throughLayers(
+  config: Gpt2Config,
+  parameter: ParameterTensors,
+  tokens: TokenInputs,
+  attention: Attention,
+  drop: Dropout = noDropout,
+): Tensor {
+  let x = embed(config, parameter, tokens, drop);
+  for (let layer = 0; layer < config.n_layer; layer++) {
+    const own = (name: string) => parameter(layerParameter(layer, name));
+    x = transformerLayer(config, own, x, (input) => attention(input, layer), drop);
+  }
+  return x;
+}
+
+/** The embeddings of tokens and their positions, added: `[…, n_embd]`. */
+export function embed(
+  config: Gpt2Config,
+  parameter: ParameterTensors,
+  tokens: TokenInputs,
+  drop: Dropout = noDropout,
+): Tensor {
   const embedding = parameter(TOKEN_EMBEDDING);
   const positions = gather(parameter(POSITION_EMBEDDING), tokens.positions);
   let x = add(gather(embedding, tokens.ids), positions);
   if (tokens.types !== undefined) x = add(x, gather(embedding, tokens.types));
-  x = drop(x, config.embd_pdrop);
+  return drop(x, config.embd_pdrop);
+}
 
-  for (let layer = 0; layer < config.n_layer; layer++) {
-    const own = (name: string) => parameter(layerParameter(layer, name));
-    const project = (name: string, input: Tensor) =>
-      linear(input, own(`${name}.weight`), own(`${name}.bias`));
-    const normalize = (name: string) =>
-      layerNormalization(x, own(`${name}.weight`), own(`${name}.bias`), config.layer_norm_epsilon);
+/**
+ * One layer: attention and a feed-forward network, each added to what came in.
+ *
+ * @param own the layer's parameters by their names within it, such as `ln_1.weight`
+ * @param x `[…, n_embd]`
+ * @returns `[…, n_embd]`
+ */
+export function transformerLayer(
+  config: Gpt2Config,
+  own: ParameterTensors,
+  x: Tensor,
+  attention: (queriesKeysValues: Tensor) => Tensor,
+  drop: Dropout = noDropout,
+): Tensor {
+  const project = (name: string, input: Tensor) =>
+    linear(input, own(`${name}.weight`), own(`${name}.bias`));
+  const normalize = (name: string, input: Tensor) =>
+    layerNormalization(
+      input,
+      own(`${name}.weight`),
+      own(`${name}.bias`),
+      config.layer_norm_epsilon,
+    );
 
-    const gathered = attention(project('attn.c_attn', normalize('ln_1')), layer);
-    x = add(x, drop(project('attn.c_proj', gathered), config.resid_pdrop));
+  const gathered = attention(project('attn.c_attn', normalize('ln_1', x)));
+  const middle = add(x, drop(project('attn.c_proj', gathered), config.resid_pdrop));
+  const inner = gelu(project('mlp.c_fc', normalize('ln_2', middle)));
+  return add(middle, drop(project('mlp.c_proj', inner), config.resid_pdrop));
+}
 
-    const inner = gelu(project('mlp.c_fc', normalize('ln_2')));
-    x = add(x, drop(project('mlp.c_proj', inner), config.resid_pdrop));
-  }
-
+/** The layer norm after the last layer; what it gives, the head reads. */
+export function lastNormalization(
+  config: Gpt2Config,
+  parameter: ParameterTensors,
+  x: Tensor,
+): Tensor {
   return layerNormalization(
     x,
     parameter('transformer.ln_f.weight'),

@@ -15,16 +15,22 @@ export {
 export {
   type Attention,
   type Dropout,
+  type DropoutMask,
+  embed,
   forward,
+  lastNormalization,
   noDropout,
   parameterInputs,
   type ParameterTensors,
   type TokenInputs,
+  throughLayers,
+  transformerLayer,
   trainingDropout,
 } from './forward.js';
 export { raggedPlaces, type RaggedPlaces } from './ragged.js';
 export {
   layerParameter,
+  layerParameterShapes,
   type Parameter,
   parameterCount,
   parameterLayout,

@@ -23,12 +23,24 @@ export function layerParameter(layer: number, name: string): string {
 /** The names and shapes of all parameters, in the order of the model's computation. */
 export function parameterShapes(config: Gpt2Config): ReadonlyMap<string, readonly number[]> {
   const width = config.n_embd;
-  const inner = innerWidth(config);
   const shapes = new Map<string, readonly number[]>([
     [TOKEN_EMBEDDING, [config.vocab_size, width]],
     [POSITION_EMBEDDING, [config.n_positions, width]],
   ]);
-  const ofLayer: readonly (readonly [string, readonly number[]])[] = [
+  const ofLayer = layerParameterShapes(config);
+  for (let layer = 0; layer < config.n_layer; layer++) {
+    for (const [name, shape] of ofLayer) shapes.set(layerParameter(layer, name), shape);
+  }
+  shapes.set('transformer.ln_f.weight', [width]);
+  shapes.set('transformer.ln_f.bias', [width]);
+  return shapes;
+}
+
+/** The names within a layer, and shapes, of each layer's parameters. */
+export function layerParameterShapes(config: Gpt2Config): ReadonlyMap<string, readonly number[]> {
+  const width = config.n_embd;
+  const inner = innerWidth(config);
+  return new Map<string, readonly number[]>([
     ['ln_1.weight', [width]],
     ['ln_1.bias', [width]],
     ['attn.c_attn.weight', [width, 3 * width]],
@@ -41,13 +53,7 @@ export function parameterShapes(config: Gpt2Config): ReadonlyMap<string, readonl
     ['mlp.c_fc.bias', [inner]],
     ['mlp.c_proj.weight', [inner, width]],
     ['mlp.c_proj.bias', [width]],
-  ];
-  for (let layer = 0; layer < config.n_layer; layer++) {
-    for (const [name, shape] of ofLayer) shapes.set(layerParameter(layer, name), shape);
-  }
-  shapes.set('transformer.ln_f.weight', [width]);
-  shapes.set('transformer.ln_f.bias', [width]);
-  return shapes;
+  ]);
 }
 
 /** The places of all parameters in one buffer. */

@@ -7,7 +7,23 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Threads that one operator may use; by default ONNX Runtime takes one for each core. */
   readonly threads?: number;
+  /**
+   * Every output that is asked for is written into a tensor that the caller gives. The binding
+   * then makes no copies of them, which for gradients would be as large as the model at each run.
+   */
+  readonly inPlace?: boolean;
 }
+
+/**
+ * The name of the output that ends a run in place. The binding copies outputs to JavaScript one
+ * after the other once everything is computed, and cannot copy a sequence: as the first output,
+ * it ends the copying with {@link CANNOT_COPY}. A binding that can, or that does not copy, returns
+ * as usual, and nothing is lost.
+ */
+const END = 'end_of_run';
+
+/** The binding's message about an output that is not a tensor. */
+const CANNOT_COPY = 'Non tensor type is temporarily not supported.';
 
 /** Numbers in memory, by the name of the graph's input or output they belong to. */
 export type HostTensors = Readonly<Record<string, HostTensor>>;
@@ -17,9 +33,11 @@ export { HostTensor };
 /** A graph made ready to run on a device. */
 export class Session {
   readonly #session: InferenceSession;
+  readonly #inPlace: boolean;
 
-  private constructor(session: InferenceSession) {
+  private constructor(session: InferenceSession, inPlace: boolean) {
     this.#session = session;
+    this.#inPlace = inPlace;
   }
 
   /**
@@ -29,10 +47,11 @@ export class Session {
    */
   static async create(
     graph: Graph,
-    { device = 'cpu', threads }: SessionOptions = {},
+    { device = 'cpu', threads, inPlace = false }: SessionOptions = {},
   ): Promise<Session> {
     await requireDevice(device);
-    const session = await InferenceSession.create(serialize(graph), {
+    const model = serialize(graph, inPlace ? { emptySequence: END } : {});
+    const session = await InferenceSession.create(model, {
       executionProviders: [device],
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
@@ -42,7 +61,7 @@ export class Session {
       enableMemPattern: false,
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     });
-    return new Session(session);
+    return new Session(session, inPlace);
   }
 
   /**
@@ -50,18 +69,32 @@ export class Session {
    *
    * @param feeds the inputs; their memory is read in place
    * @param fetches the outputs wanted, each either a tensor whose memory is to be overwritten with
-   *   the result, which may be that of a feed, or null to have a new one made
+   *   the result, which may be that of a feed, or null to have a new one made (not in a session
+   *   that only writes in place)
    */
   async run(
     feeds: HostTensors,
     fetches: Readonly<Record<string, HostTensor | null>>,
   ): Promise<HostTensors> {
-    const results = await this.#session.run(feeds, fetches);
-    // ONNX Runtime fills the given tensors and returns copies of them.
-    const given = Object.entries(fetches).flatMap(([name, tensor]) =>
-      tensor === null ? [] : [[name, tensor] as const],
+    const given = Object.fromEntries(
+      Object.entries(fetches).flatMap(([name, tensor]) =>
+        tensor === null ? [] : [[name, tensor]],
+      ),
     );
-    return { ...results, ...Object.fromEntries(given) };
+    if (this.#inPlace) {
+      await this.#runInPlace(feeds, given);
+      return given;
+    }
+    // ONNX Runtime fills the given tensors and returns copies of them.
+    return { ...(await this.#session.run(feeds, fetches)), ...given };
+  }
+
+  async #runInPlace(feeds: HostTensors, fetches: HostTensors): Promise<void> {
+    try {
+      await this.#session.run(feeds, { [END]: null, ...fetches });
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes(CANNOT_COPY))) throw error;
+    }
   }
 
   /** Frees what the session holds outside of JavaScript's memory. */

@@ -17,6 +17,11 @@ export function int32(values: ArrayLike<number>, shape: readonly number[]): Host
   return new HostTensor('int32', Int32Array.from(values), shape);
 }
 
+/** Truth values, 1 or 0 each, as a tensor; the memory is shared, not copied. */
+export function boolean(values: Uint8Array, shape: readonly number[]): HostTensor {
+  return new HostTensor('bool', values, shape);
+}
+
 /** The numbers of a 32-bit floating-point tensor, in place. */
 export function floatsOf(tensor: HostTensor | undefined): Float32Array {
   if (tensor?.data instanceof Float32Array) return tensor.data;

@@ -1,4 +1,6 @@
 import { BytePairEncodingCore } from 'gpt-tokenizer/BytePairEncodingCore';
+import { endOfWord, isAscii, WordTokens } from './ascii-words.js';
+import { PairMerges } from './pair-merges.js';
 import { gpt2Vocabulary, loadVocabulary, type Vocabulary } from './vocabulary.js';
 
 /**
@@ -8,6 +10,14 @@ import { gpt2Vocabulary, loadVocabulary, type Vocabulary } from './vocabulary.js
 export const WORD_PATTERN =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
+const utf8 = new TextEncoder();
+
+/** Words of more UTF-16 units are left to a way of encoding that takes less time for those. */
+const LONGEST_MERGED = 40;
+
+/** How many words that are not ASCII are remembered. */
+const MOST_OTHER_WORDS = 1 << 15;
+
 /** GPT-2's byte-level byte-pair encoding with some vocabulary. */
 export class Tokenizer {
   readonly vocabulary: Vocabulary;
@@ -15,6 +25,10 @@ export class Tokenizer {
   readonly endOfText: number;
   readonly #encoding: BytePairEncodingCore;
   readonly #bytes: readonly Uint8Array[];
+  /** Most words of a text have been met before. */
+  readonly #asciiWords = new WordTokens((word) => this.#encodeWord(word));
+  #merges: PairMerges | 'none' | undefined;
+  readonly #otherWords = new Map<string, readonly number[]>();
 
   constructor(vocabulary: Vocabulary) {
     this.vocabulary = vocabulary;
@@ -30,6 +44,8 @@ export class Tokenizer {
         }
       }),
       tokenSplitRegex: WORD_PATTERN,
+      // What has been met is remembered here, where looking it up is cheaper.
+      mergeCacheSize: 0,
     });
   }
 
@@ -43,7 +59,37 @@ export class Tokenizer {
    * taken for the token. Half of a surrogate pair is encoded as U+FFFD.
    */
   encode(text: string): number[] {
-    return this.#encoding.encodeNative(text.toWellFormed());
+    const ids: number[] = [];
+    if (isAscii(text)) {
+      for (let start = 0; start < text.length;) {
+        const end = endOfWord(text, start);
+        this.#asciiWords.append(ids, text, start, end);
+        start = end;
+      }
+      return ids;
+    }
+    for (const word of text.toWellFormed().match(WORD_PATTERN) ?? []) {
+      if (isAscii(word)) this.#asciiWords.append(ids, word, 0, word.length);
+      else for (const id of this.#otherWord(word)) ids.push(id);
+    }
+    return ids;
+  }
+
+  #encodeWord(word: string): readonly number[] {
+    if (word.length > LONGEST_MERGED) return this.#encoding.encodeNative(word);
+    this.#merges ??= PairMerges.of(this.vocabulary) ?? 'none';
+    return this.#merges === 'none'
+      ? this.#encoding.encodeNative(word)
+      : this.#merges.encode(utf8.encode(word));
+  }
+
+  #otherWord(word: string): readonly number[] {
+    const known = this.#otherWords.get(word);
+    if (known !== undefined) return known;
+    const tokens = this.#encodeWord(word);
+    if (this.#otherWords.size >= MOST_OTHER_WORDS) this.#otherWords.clear();
+    this.#otherWords.set(word, tokens);
+    return tokens;
   }
 
   /** The bytes of a token; none for `<|endoftext|>`. */

@@ -11,6 +11,10 @@ export interface Batch {
   readonly tokens: number;
   /** The number of places in the padded form that attention works on. */
   readonly places: number;
+  /** The number of places of each example in that form. */
+  readonly time: number;
+  /** The flat tokens that have a label, in order: `[labels]`. */
+  readonly labelled: Int32Array;
   /** The token to predict, for each labelled token in order: `[labels]`. */
   readonly labels: Int32Array;
   /** The example that each label belongs to: `[labels]`. */
@@ -62,6 +66,8 @@ export function makeBatch(examples: readonly Example[], withTokenTypes = false):
     size: examples.length,
     tokens,
     places,
+    time,
+    labelled: Int32Array.from(labelled),
     labels: Int32Array.from(labels),
     labelRows: Int32Array.from(labelRows),
     lookups: {

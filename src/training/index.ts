@@ -11,13 +11,15 @@ export {
   withGaps,
 } from './ranking-pairs.js';
 export { learningRateAt, type ScheduleName, type ScheduleOptions, SCHEDULES } from './schedule.js';
+export { checkpointFolder, checkpointSteps, openRun, runFolder } from './checkpoints.js';
 export {
   type StepReport,
-  train,
   type TrainOptions,
   type TrainResult,
   type ValidationReport,
-} from './train.js';
+} from './options.js';
+export { type TrainingState } from './state.js';
+export { train } from './train.js';
 export {
   measurePairs,
   rankerFromLanguageModel,

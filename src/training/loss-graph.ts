@@ -1,21 +1,26 @@
 import {
   differentiate,
+  type Gradient,
   Graph,
   linearCrossEntropy,
   moveRows,
   multiply,
   reduceSum,
   type RowGradient,
+  type Shape,
   type Tensor,
 } from '../graph/index.js';
 import {
-  forward,
+  type DropoutMask,
   type Gpt2Config,
+  lastNormalization,
   noDropout,
   parameterInputs,
   parameterLayout,
+  type ParameterTensors,
   raggedAttention,
   raggedLayoutInputs,
+  throughLayers,
   TOKEN_EMBEDDING,
   trainingDropout,
 } from '../model/index.js';
@@ -28,8 +33,6 @@ export interface LossGraphOptions {
   readonly tokenTypes?: boolean;
   /** Whether ONNX Runtime's fused operators may be used. */
   readonly fused?: boolean;
-  /** Where the drawing of dropout masks starts. */
-  readonly seed?: number;
 }
 
 /** Rows of an embedding table's gradient that a run puts out. */
@@ -39,6 +42,8 @@ export interface RowOutput {
   readonly rows: string;
   /** The output of the graph that holds their values. */
   readonly values: string;
+  /** The shape of the values: `[...rows.shape, …]`. */
+  readonly shape: Shape;
 }
 
 /** A graph that computes losses over a ragged batch and, if asked, gradients. */
@@ -47,6 +52,8 @@ export interface LossGraph {
   /** The parameters with a dense gradient; output `gradient.NAME` adds it to `accumulated.NAME`. */
   readonly dense: readonly string[];
   readonly rows: readonly RowOutput[];
+  /** The dropout masks that it takes as inputs; none without gradients. */
+  readonly masks: readonly DropoutMask[];
 }
 
 /** The name of the graph's input that scales the sum of all losses to the loss to minimise. */
@@ -63,7 +70,8 @@ export const LABEL_LOSSES = 'label_losses';
  * head and sparse from the lookups; the position embedding's is sparse.
  */
 export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGraph {
-  const { gradients, tokenTypes = false, fused = true, seed = 0 } = options;
+  const { gradients, tokenTypes = false, fused = true } = options;
+  const masks: DropoutMask[] = [];
   const graph = new Graph({ fused });
   const parameter = parameterInputs(graph, config);
   const input = (name: string) => graph.input(name, 'int64', ['tokens']);
@@ -73,36 +81,44 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
     ...(tokenTypes ? { types: input('types') } : {}),
   };
   const layout = raggedLayoutInputs(graph);
-  const drop = gradients ? trainingDropout(seed) : noDropout;
-  const hidden = forward(config, parameter, tokens, raggedAttention(config, layout, drop), drop);
+  const drop = gradients ? trainingDropout(masks) : noDropout;
+  const attention = raggedAttention(config, layout, drop);
+  const x = throughLayers(config, parameter, tokens, attention, drop);
 
-  const labelled = moveRows(hidden, {
+  const labelled = moveRows(x, {
     rows: graph.input('labelled', 'int64', ['labels']),
     origins: graph.input('label_origins', 'int64', ['tokens']),
     present: graph.input('label_present', 'float32', ['tokens', 1]),
   });
-  const labels = graph.input('labels', 'int64', ['labels']);
-  const losses = linearCrossEntropy(labelled, parameter(TOKEN_EMBEDDING), labels);
-  graph.output(LABEL_LOSSES, losses);
-  if (!gradients) return { graph, dense: [], rows: [] };
+  const losses = headLosses(config, parameter, labelled);
+  if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
-  return { graph, ...gradientOutputs(graph, config, loss, parameter) };
+  const names = parameterLayout(config).map(({ name }) => name);
+  const found = differentiate(loss, names.map(parameter));
+  return { graph, ...outputGradients(graph, names, found), masks };
 }
 
-/**
- * Adds the gradients of a loss by all parameters to a graph, as {@link LossGraph} has them.
- *
- * @param more tensors that are not of GPT-2, such as a head of its own
- */
-export function gradientOutputs(
-  graph: Graph,
+/** The loss of each labelled row, also put out as {@link LABEL_LOSSES}. */
+export function headLosses(
   config: Gpt2Config,
-  loss: Tensor,
-  parameter: (name: string) => Tensor,
-  more: readonly string[] = [],
+  parameter: ParameterTensors,
+  labelled: Tensor,
+): Tensor {
+  const { graph } = labelled;
+  const labels = graph.input('labels', 'int64', ['labels']);
+  const hidden = lastNormalization(config, parameter, labelled);
+  const losses = linearCrossEntropy(hidden, parameter(TOKEN_EMBEDDING), labels);
+  graph.output(LABEL_LOSSES, losses);
+  return losses;
+}
+
+/** Puts gradients out under the names of what they belong to, dense ones accumulated. */
+export function outputGradients(
+  graph: Graph,
+  names: readonly string[],
+  found: readonly Gradient[],
 ): Pick<LossGraph, 'dense' | 'rows'> {
-  const names = [...parameterLayout(config).map(({ name }) => name), ...more];
   const dense: string[] = [];
   const rows: RowOutput[] = [];
   const valueNames = new Map<Tensor, string>();
@@ -114,7 +130,6 @@ export function gradientOutputs(
     graph.output(name, values);
     return name;
   };
-  const found = differentiate(loss, names.map(parameter));
   for (const [index, gradient] of found.entries()) {
     const name = names[index] ?? '';
     if (gradient.dense !== undefined) {
@@ -126,7 +141,8 @@ export function gradientOutputs(
       dense.push(name);
     }
     for (const part of gradient.rows) {
-      rows.push({ parameter: name, rows: part.rows.name, values: outputValues(part) });
+      const { shape } = part.values;
+      rows.push({ parameter: name, rows: part.rows.name, values: outputValues(part), shape });
     }
   }
   return { dense, rows };

@@ -1,16 +1,10 @@
-import { at } from '../base/arrays.js';
-import type { Parameter, Parameters } from '../model/index.js';
-import {
-  type Device,
-  float32,
-  floatsOf,
-  hasFusedOperators,
-  type HostTensor,
-  type HostTensors,
-  Session,
-} from '../runtime/index.js';
+import type { Parameters } from '../model/index.js';
+import { type Device, hasFusedOperators, Session } from '../runtime/index.js';
 import type { Batch } from './batch.js';
-import { LABEL_LOSSES, LOSS_SCALE, type LossGraph, lossGraph } from './loss-graph.js';
+import { LayeredEngine } from './layered-engine.js';
+import type { LossEngine } from './loss-engine.js';
+import { lossGraph } from './loss-graph.js';
+import { WholeEngine } from './whole-engine.js';
 
 /** How a {@link LossModel} is made. */
 export interface LossModelOptions {
@@ -18,24 +12,24 @@ export interface LossModelOptions {
   readonly threads?: number;
   /** Whether token-type ids are read and their embeddings added. */
   readonly tokenTypes?: boolean;
-  /** Where the drawing of dropout masks starts. */
+  /** Where the drawing of dropout masks starts; 0. */
   readonly seed?: number;
+  /**
+   * Train in less memory and a third more time: keep only what enters each layer, and compute the
+   * layer once more on the way back; the head works on a limited number of labels at a time.
+   */
+  readonly recompute?: boolean;
 }
 
 /** A model ready to compute losses and, if made for it, gradients. */
 export class LossModel {
   readonly parameters: Parameters;
-  readonly #session: Session;
-  readonly #graph: LossGraph;
-  readonly #weights: HostTensors;
+  readonly #engine: LossEngine;
+  #draws = 0;
 
-  private constructor(parameters: Parameters, session: Session, graph: LossGraph) {
+  private constructor(parameters: Parameters, engine: LossEngine) {
     this.parameters = parameters;
-    this.#session = session;
-    this.#graph = graph;
-    this.#weights = Object.fromEntries(
-      parameters.layout.map((parameter) => [parameter.name, tensorOf(parameters, parameter)]),
-    );
+    this.#engine = engine;
   }
 
   /** A model that computes losses without dropout. */
@@ -43,7 +37,7 @@ export class LossModel {
     parameters: Parameters,
     options: LossModelOptions = {},
   ): Promise<LossModel> {
-    return LossModel.#create(parameters, options, false);
+    return new LossModel(parameters, await wholeEngine(parameters, options, false));
   }
 
   /** A model that computes losses and gradients, with dropout. */
@@ -51,83 +45,48 @@ export class LossModel {
     parameters: Parameters,
     options: LossModelOptions = {},
   ): Promise<LossModel> {
-    return LossModel.#create(parameters, options, true);
-  }
-
-  static async #create(
-    parameters: Parameters,
-    options: LossModelOptions,
-    gradients: boolean,
-  ): Promise<LossModel> {
-    const { device = 'cpu', tokenTypes = false, seed = 0 } = options;
-    const fused = hasFusedOperators(device);
-    const graph = lossGraph(parameters.config, { gradients, tokenTypes, seed, fused });
-    return new LossModel(parameters, await Session.create(graph.graph, options), graph);
+    const engine =
+      options.recompute === true
+        ? await LayeredEngine.create(parameters, options)
+        : await wholeEngine(parameters, options, true);
+    return new LossModel(parameters, engine);
   }
 
   /** The loss of each label of a batch: `[labels]`. */
   async losses(batch: Batch): Promise<Float32Array> {
-    const outputs = await this.#session.run(
-      { ...this.#weights, ...batch.feeds },
-      { [LABEL_LOSSES]: null },
-    );
-    return floatsOf(outputs[LABEL_LOSSES]);
+    return this.#engine.losses(batch);
   }
 
   /**
    * Adds the gradient of `scale · Σ losses` to `gradients`.
    *
+   * @param draw which dropout masks: they depend on the seed, this number and the batch's shape
+   *   alone; unless given, each call takes the next number
    * @returns the loss of each label: `[labels]`
    */
-  async backward(batch: Batch, scale: number, gradients: Parameters): Promise<Float32Array> {
-    const feeds: Record<string, HostTensor> = {
-      ...this.#weights,
-      ...batch.feeds,
-      [LOSS_SCALE]: float32(Float32Array.of(scale), []),
-    };
-    const fetches: Record<string, HostTensor | null> = { [LABEL_LOSSES]: null };
-    const byName = new Map(gradients.layout.map((parameter) => [parameter.name, parameter]));
-    for (const name of this.#graph.dense) {
-      const tensor = tensorOf(gradients, find(byName, name));
-      feeds[`accumulated.${name}`] = tensor;
-      fetches[`gradient.${name}`] = tensor;
-    }
-    for (const { values } of this.#graph.rows) fetches[values] = null;
-    const outputs = await this.#session.run(feeds, fetches);
-    for (const { parameter, rows, values } of this.#graph.rows) {
-      addRows(
-        gradients.view(find(byName, parameter)),
-        find(new Map(Object.entries(batch.lookups)), rows),
-        floatsOf(outputs[values]),
-      );
-    }
-    return floatsOf(outputs[LABEL_LOSSES]);
+  async backward(
+    batch: Batch,
+    scale: number,
+    gradients: Parameters,
+    draw = this.#draws++,
+  ): Promise<Float32Array> {
+    return this.#engine.backward(batch, scale, gradients, draw);
   }
 
-  /** Frees what the session holds outside of JavaScript's memory. */
+  /** Frees what the sessions hold outside of JavaScript's memory. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#session[Symbol.asyncDispose]();
+    await this.#engine[Symbol.asyncDispose]();
   }
 }
 
-function tensorOf(parameters: Parameters, parameter: Parameter): HostTensor {
-  return float32(parameters.view(parameter), parameter.shape);
-}
-
-function find<T>(map: ReadonlyMap<string, T>, name: string): T {
-  const value = map.get(name);
-  if (value === undefined) throw new Error(`There is no ${name}.`);
-  return value;
-}
-
-/** Adds row `i` of `values` to row `rows[i]` of `table`. */
-export function addRows(table: Float32Array, rows: Int32Array, values: Float32Array): void {
-  const width = values.length / rows.length;
-  for (let index = 0; index < rows.length; index++) {
-    const target = at(rows, index) * width;
-    const source = index * width;
-    for (let column = 0; column < width; column++) {
-      table[target + column] = at(table, target + column) + at(values, source + column);
-    }
-  }
+async function wholeEngine(
+  parameters: Parameters,
+  options: LossModelOptions,
+  gradients: boolean,
+): Promise<WholeEngine> {
+  const { device = 'cpu', tokenTypes = false, seed = 0 } = options;
+  const fused = hasFusedOperators(device);
+  const graph = lossGraph(parameters.config, { gradients, tokenTypes, fused });
+  const session = await Session.create(graph.graph, { ...options, inPlace: true });
+  return new WholeEngine(parameters, session, graph, seed);
 }

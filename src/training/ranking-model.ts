@@ -1,5 +1,6 @@
 import { at } from '../base/arrays.js';
 import {
+  differentiate,
   Graph,
   logSoftmax,
   matmul,
@@ -9,13 +10,14 @@ import {
   reduceSum,
   reshape,
   split,
-  type Tensor,
 } from '../graph/index.js';
 import {
+  type DropoutMask,
   forward,
   type Gpt2Config,
   noDropout,
   parameterInputs,
+  parameterLayout,
   Parameters,
   raggedAttention,
   raggedLayoutInputs,
@@ -32,8 +34,9 @@ import {
   Session,
   type SessionOptions,
 } from '../runtime/index.js';
-import { gradientOutputs, LOSS_SCALE, type LossGraph } from './loss-graph.js';
-import { addRows } from './loss-model.js';
+import { drawMasks } from './dropout-masks.js';
+import { addRowGradients } from './loss-engine.js';
+import { LOSS_SCALE, type LossGraph, outputGradients } from './loss-graph.js';
 import type { RankingPair } from './ranking-pairs.js';
 
 /** The weights of a ranking model, or their gradients: those of GPT-2 and of the head. */
@@ -53,12 +56,9 @@ const PAIR_LOSSES = 'pair_losses';
  *
  * Gradients are those of `loss_scale · Σ pair_losses`.
  */
-function rankingGraph(
-  config: Gpt2Config,
-  gradients: boolean,
-  { fused, seed }: { readonly fused: boolean; readonly seed: number },
-): LossGraph {
+function rankingGraph(config: Gpt2Config, gradients: boolean, fused: boolean): LossGraph {
   const graph = new Graph({ fused });
+  const masks: DropoutMask[] = [];
   const parameter = parameterInputs(graph, config);
   const head = graph.input(HEAD, 'float32', [1, config.n_embd]);
   const tokens = {
@@ -66,7 +66,7 @@ function rankingGraph(
     positions: graph.input('positions', 'int64', ['tokens']),
   };
   const layout = raggedLayoutInputs(graph);
-  const drop = gradients ? trainingDropout(seed) : noDropout;
+  const drop = gradients ? trainingDropout(masks) : noDropout;
   const hidden = forward(config, parameter, tokens, raggedAttention(config, layout, drop), drop);
   const last = moveRows(hidden, {
     rows: graph.input('last', 'int64', ['rows']),
@@ -78,10 +78,14 @@ function rankingGraph(
   if (better === undefined) throw new Error('A split gives two parts.');
   const losses = negate(better);
   graph.output(PAIR_LOSSES, losses);
-  if (!gradients) return { graph, dense: [], rows: [] };
+  if (!gradients) return { graph, dense: [], rows: [], masks };
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
-  const tensors = (name: string): Tensor => (name === HEAD ? head : parameter(name));
-  return { graph, ...gradientOutputs(graph, config, loss, tensors, [HEAD]) };
+  const names = [...parameterLayout(config).map(({ name }) => name), HEAD];
+  const found = differentiate(
+    loss,
+    names.map((name) => (name === HEAD ? head : parameter(name))),
+  );
+  return { graph, ...outputGradients(graph, names, found), masks };
 }
 
 /** A ranking model ready to compute losses of pairs and, if made for it, gradients. */
@@ -90,8 +94,12 @@ export class RankingModel {
   readonly #session: Session;
   readonly #graph: LossGraph;
   readonly #feeds: HostTensors;
+  readonly #seed: number;
+  /** How many batches dropout masks have been drawn for. */
+  #draws = 0;
 
-  private constructor(weights: RankingWeights, session: Session, graph: LossGraph) {
+  private constructor(weights: RankingWeights, session: Session, graph: LossGraph, seed: number) {
+    this.#seed = seed;
     this.weights = weights;
     this.#session = session;
     this.#graph = graph;
@@ -118,8 +126,8 @@ export class RankingModel {
     { seed = 0, ...options }: SessionOptions & { readonly seed?: number } = {},
   ): Promise<RankingModel> {
     const fused = hasFusedOperators(options.device ?? 'cpu');
-    const graph = rankingGraph(weights.parameters.config, gradients, { fused, seed });
-    return new RankingModel(weights, await Session.create(graph.graph, options), graph);
+    const graph = rankingGraph(weights.parameters.config, gradients, fused);
+    return new RankingModel(weights, await Session.create(graph.graph, options), graph, seed);
   }
 
   /** The loss of each pair. */
@@ -143,6 +151,7 @@ export class RankingModel {
     const feeds: Record<string, HostTensor> = {
       ...this.#feeds,
       ...places,
+      ...drawMasks(this.#graph, places, { seed: this.#seed, draw: this.#draws++ }),
       [LOSS_SCALE]: float32(Float32Array.of(scale), []),
     };
     const fetches: Record<string, HostTensor | null> = { [PAIR_LOSSES]: null };
@@ -160,11 +169,7 @@ export class RankingModel {
     }
     for (const { values } of this.#graph.rows) fetches[values] = null;
     const outputs = await this.#session.run(feeds, fetches);
-    for (const { parameter, rows, values } of this.#graph.rows) {
-      const indices = lookups[rows];
-      if (indices === undefined) throw new Error(`There are no lookups ${rows}.`);
-      addRows(viewOf(parameter).values, indices, floatsOf(outputs[values]));
-    }
+    addRowGradients(this.#graph.rows, outputs, lookups, (name) => viewOf(name).values);
     return floatsOf(outputs[PAIR_LOSSES]);
   }
 

@@ -3,88 +3,32 @@ import { UserError } from '../base/errors.js';
 import { type Checkpoint, saveCheckpoint } from '../checkpoint/index.js';
 import type { Dataset } from '../dataset/index.js';
 import { Parameters } from '../model/index.js';
-import type { Device } from '../runtime/index.js';
-import { makeBatch } from './batch.js';
+import { type Batch, makeBatch } from './batch.js';
+import { checkpointFolder, checkpointSteps, writeCheckpoint } from './checkpoints.js';
 import { epochBatches } from './loader.js';
 import { RunLog } from './log.js';
 import { LossModel } from './loss-model.js';
-import { Adam, type AdamOptions } from './optimizer.js';
+import { Adam } from './optimizer.js';
+import {
+  exactSettings,
+  type ExactSettings,
+  type TrainOptions,
+  type TrainResult,
+} from './options.js';
 import { LossSum, measurePerplexity, type Perplexity } from './perplexity.js';
-import { learningRateAt, type ScheduleName } from './schedule.js';
-
-/** How {@link train} trains; the names are those of the original's arguments. */
-export interface TrainOptions {
-  /** The folder that the checkpoint and the logs are written to. */
-  readonly outputDir: string;
-  /** The folder of `train_log.txt` and `eval_log.txt`; `outputDir`. */
-  readonly logDir?: string;
-  /** The number of optimizer steps. */
-  readonly numOptimSteps: number;
-  /** Examples in a batch. */
-  readonly trainBatchSize: number;
-  /** Batches whose gradients make one step. */
-  readonly gradientAccumulationSteps?: number;
-  readonly evalBatchSize?: number;
-  readonly learningRate: number;
-  readonly lrSchedule?: ScheduleName;
-  readonly warmupSteps?: number;
-  readonly warmupProportion?: number;
-  /** Steps between validations, each of which also saves; none but at the end if not given. */
-  readonly validStep?: number;
-  /** The optimizer's settings, where they differ from the original's. */
-  readonly adam?: AdamOptions;
-  /** Whether token-type ids (the numbers of turns) are left out, as the original does. */
-  readonly noTokenId?: boolean;
-  readonly seed?: number;
-  readonly device?: Device;
-  readonly threads?: number;
-  /** Ends training after the step at hand, with a checkpoint. */
-  readonly signal?: AbortSignal;
-  readonly onStep?: (report: StepReport) => void;
-  readonly onValidation?: (report: ValidationReport) => void;
-}
-
-/** What is known after an optimizer step. */
-export interface StepReport {
-  /** Counted from 1. */
-  readonly step: number;
-  readonly steps: number;
-  /** Counted from 1. */
-  readonly epoch: number;
-  /** The mean loss of a label in this step. */
-  readonly loss: number;
-  readonly learningRate: number;
-  /** The norm of the gradient before clipping. */
-  readonly gradientNorm: number;
-  /** Tokens trained on since the start, without padding. */
-  readonly tokens: number;
-  /** Seconds since the start, validations not counted. */
-  readonly seconds: number;
-}
-
-/** What is known after a validation. */
-export interface ValidationReport extends Perplexity {
-  readonly step: number;
-}
-
-/** How a training run ended. */
-export interface TrainResult {
-  /** Steps done. */
-  readonly steps: number;
-  /** Whether it was ended by the signal before its last step. */
-  readonly interrupted: boolean;
-  /** The last validation, if there is held-out data. */
-  readonly validation: ValidationReport | undefined;
-}
+import { compareSettings } from './resume.js';
+import { learningRateAt } from './schedule.js';
+import type { Progress } from './state.js';
 
 /**
  * Trains a model: what the original's `LSP_train.py` does. The parameters of `checkpoint` are
- * changed in place; the checkpoint is saved at every validation and at the end.
+ * changed in place. The output folder holds the model of the best validation (the newest where
+ * nothing is held out), and `checkpoint-STEP` folders from which a run goes on exactly.
  *
  * Unlike the original, a step's loss is the mean over all labels of all its batches, and the batch
  * size is not divided by the accumulation.
  *
- * @throws UserError if the dataset does not fit the model.
+ * @throws UserError if the dataset does not fit the model, or the output folder holds another run.
  */
 export async function train(
   checkpoint: Checkpoint,
@@ -92,96 +36,230 @@ export async function train(
   heldOut: Dataset | undefined,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { parameters } = checkpoint;
-  const { config } = parameters;
-  const { outputDir, numOptimSteps, trainBatchSize, seed = 42, signal } = options;
-  const accumulation = options.gradientAccumulationSteps ?? 1;
-  const tokenTypes = !(options.noTokenId ?? true);
+  const { outputDir, resume, onNotice } = options;
+  const settings = exactSettings(options, dataset);
   checkFit(checkpoint, dataset);
-
+  if (resume !== undefined) {
+    for (const notice of compareSettings(resume.settings, settings)) onNotice?.(notice);
+  } else if ((await checkpointSteps(outputDir)).length > 0) {
+    throw new UserError(
+      `${outputDir}: it holds a run already; go on with --continue-from ${outputDir}, or choose another --out.`,
+    );
+  }
+  const { device, threads, recompute = false } = options;
   const modelOptions = {
-    tokenTypes,
-    seed,
-    ...(options.device === undefined ? {} : { device: options.device }),
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    tokenTypes: !settings.noTokenId,
+    seed: settings.seed,
+    ...(device === undefined ? {} : { device }),
+    ...(threads === undefined ? {} : { threads }),
   };
-  await using model = await LossModel.forTraining(parameters, modelOptions);
-  await using evaluator = await LossModel.forEvaluation(parameters, modelOptions);
-  await using log = await RunLog.open(options.logDir ?? outputDir);
-  const gradients = new Parameters(config);
-  const adam = new Adam(config, options.adam);
-  const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
+  await using model = await LossModel.forTraining(checkpoint.parameters, {
+    ...modelOptions,
+    recompute,
+  });
+  await using evaluator = await LossModel.forEvaluation(checkpoint.parameters, modelOptions);
+  await using log = await RunLog.open(options.logDir ?? outputDir, resume?.progress.step);
+  const data = heldOut === undefined || heldOut.length === 0 ? undefined : heldOut;
+  const parts = { checkpoint, dataset, heldOut: data, options, settings, model, evaluator, log };
+  return await new Run(parts).result();
+}
 
-  let validation: ValidationReport | undefined;
-  const validate = async (step: number, epoch: number) => {
-    await saveCheckpoint(outputDir, checkpoint);
-    if (heldOut === undefined || heldOut.length === 0) return;
-    const batchSize = options.evalBatchSize ?? trainBatchSize;
-    validation = {
-      step,
-      ...(await measurePerplexity(evaluator, heldOut, { batchSize, tokenTypes })),
+interface RunParts {
+  readonly checkpoint: Checkpoint;
+  readonly dataset: Dataset;
+  readonly heldOut: Dataset | undefined;
+  readonly options: TrainOptions;
+  readonly settings: ExactSettings;
+  readonly model: LossModel;
+  readonly evaluator: LossModel;
+  readonly log: RunLog;
+}
+
+/** A training run under way. */
+class Run {
+  readonly #parts: RunParts;
+  readonly #adam: Adam;
+  readonly #gradients: Parameters;
+  readonly #progress: Progress;
+  /** The step of the newest checkpoint. */
+  #saved: number | undefined;
+
+  constructor(parts: RunParts) {
+    const { checkpoint, options, log } = parts;
+    const { config } = checkpoint.parameters;
+    this.#parts = parts;
+    this.#adam = new Adam(config, options.adam);
+    this.#gradients = new Parameters(config);
+    this.#progress = { ...(options.resume?.progress ?? firstProgress(log)) };
+    if (options.resume === undefined) return;
+    const { firstMoments, secondMoments, progress } = options.resume;
+    this.#adam.firstMoments.buffer.set(firstMoments.buffer);
+    this.#adam.secondMoments.buffer.set(secondMoments.buffer);
+    log.means = progress.means;
+    this.#saved = progress.step;
+  }
+
+  /** Trains until all steps are done, the signal comes, or nothing becomes better any more. */
+  async result(): Promise<TrainResult> {
+    const { dataset, options, settings, log } = this.#parts;
+    const progress = this.#progress;
+    const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
+    while (!this.#isOver()) {
+      const { trainBatchSize, seed, gradientAccumulationSteps } = settings;
+      const batches = epochBatches(lengths, trainBatchSize, seed, progress.epoch - 1);
+      while (progress.batchesOfEpoch < batches.length && !this.#isOver()) {
+        const first = progress.batchesOfEpoch;
+        await this.#step(batches.slice(first, first + gradientAccumulationSteps));
+        await this.#afterStep();
+      }
+      if (progress.batchesOfEpoch < batches.length) break;
+      progress.epoch += 1;
+      progress.batchesOfEpoch = 0;
+      log.startEpoch();
+    }
+    const { step, validation, best } = progress;
+    return {
+      steps: step,
+      interrupted: !this.#isDone() && isAborted(options.signal),
+      stoppedEarly: this.#isStoppedEarly(),
+      validation,
+      best,
     };
-    await log.validation(epoch, step, step * accumulation, validation);
-    options.onValidation?.(validation);
-  };
+  }
 
-  let step = 0;
-  let tokens = 0;
-  let seconds = 0;
-  for (let epoch = 1; step < numOptimSteps && !isAborted(signal); epoch++) {
-    const batches = epochBatches(lengths, trainBatchSize, seed, epoch - 1);
-    log.startEpoch();
-    for (let first = 0; first < batches.length; first += accumulation) {
-      const started = performance.now();
-      const micro = batches.slice(first, first + accumulation).map((indices) =>
-        makeBatch(
-          indices.map((index) => dataset.example(index)),
-          tokenTypes,
-        ),
+  /** One optimizer step on the mean loss of all labels of some batches. */
+  async #step(indices: readonly (readonly number[])[]): Promise<void> {
+    const { checkpoint, dataset, options, settings, log } = this.#parts;
+    const progress = this.#progress;
+    const started = performance.now();
+    const micro = indices.map((batch) =>
+      makeBatch(
+        batch.map((index) => dataset.example(index)),
+        !settings.noTokenId,
+      ),
+    );
+    const losses = new LossSum();
+    await this.#accumulate(micro, losses);
+    const learningRate = learningRateAt(settings.lrSchedule, progress.step, {
+      learningRate: settings.learningRate,
+      steps: settings.numOptimSteps,
+      warmupSteps: settings.warmupSteps,
+      warmupProportion: settings.warmupProportion,
+      width: checkpoint.parameters.config.n_embd,
+    });
+    const { gradientNorm } = this.#adam.step(checkpoint.parameters, this.#gradients, learningRate);
+    progress.step += 1;
+    progress.batches += micro.length;
+    progress.batchesOfEpoch += micro.length;
+    progress.seconds += (performance.now() - started) / 1000;
+    const { loss } = losses.result;
+    if (!Number.isFinite(loss)) {
+      const kept =
+        this.#saved === undefined
+          ? 'nothing was saved'
+          : `${checkpointFolder(options.outputDir, this.#saved)} is the last that was saved`;
+      throw new UserError(
+        `The loss became ${loss} at step ${progress.step}; ${kept}. Start again with a lower --learning-rate.`,
       );
-      const labels = micro.reduce((total, batch) => total + batch.labels.length, 0);
-      const losses = new LossSum();
-      gradients.buffer.fill(0);
-      for (const batch of micro) {
-        const batchLosses = await model.backward(batch, 1 / labels, gradients);
-        losses.add(batch, batchLosses);
-        tokens += batch.tokens;
-        log.batch(batch, batchLosses);
-      }
-      const learningRate = learningRateAt(options.lrSchedule ?? 'noam', step, {
-        learningRate: options.learningRate,
-        steps: numOptimSteps,
-        warmupSteps: options.warmupSteps ?? 16000,
-        warmupProportion: options.warmupProportion ?? 0.1,
-        width: config.n_embd,
-      });
-      const { gradientNorm } = adam.step(parameters, gradients, learningRate);
-      step += 1;
-      seconds += (performance.now() - started) / 1000;
+    }
+    await log.step(progress.epoch, progress.step, progress.batches);
+    options.onStep?.({
+      step: progress.step,
+      steps: settings.numOptimSteps,
+      epoch: progress.epoch,
+      loss,
+      learningRate,
+      gradientNorm,
+      tokens: progress.tokens,
+      seconds: progress.seconds,
+    });
+  }
 
-      const { loss } = losses.result;
-      if (!Number.isFinite(loss)) {
-        throw new UserError(
-          `The loss became ${loss} at step ${step}; the model saved last is in ${outputDir}. Start again with a lower --learning-rate.`,
-        );
-      }
-      await log.step(epoch, step, step * accumulation);
-      options.onStep?.({
-        step,
-        steps: numOptimSteps,
-        epoch,
-        loss,
-        learningRate,
-        gradientNorm,
-        tokens,
-        seconds,
-      });
-      const last = step >= numOptimSteps || isAborted(signal);
-      if (last || step % (options.validStep ?? Infinity) === 0) await validate(step, epoch);
-      if (last) break;
+  /** Sets the gradients to those of the mean loss of all labels of some batches. */
+  async #accumulate(micro: readonly Batch[], losses: LossSum): Promise<void> {
+    const { model, log } = this.#parts;
+    const labels = micro.reduce((total, batch) => total + batch.labels.length, 0);
+    this.#gradients.buffer.fill(0);
+    for (const [index, batch] of micro.entries()) {
+      const draw = this.#progress.batches + index;
+      const batchLosses = await model.backward(batch, 1 / labels, this.#gradients, draw);
+      losses.add(batch, batchLosses);
+      log.batch(batch, batchLosses);
+      this.#progress.tokens += batch.tokens;
     }
   }
-  return { steps: step, interrupted: step < numOptimSteps, validation };
+
+  /** Validates and saves where it is time. */
+  async #afterStep(): Promise<void> {
+    const { checkpoint, heldOut, options } = this.#parts;
+    const { validStep = Infinity, saveSteps = validStep, outputDir, keep = 2 } = options;
+    const progress = this.#progress;
+    const { step } = progress;
+    const validates = heldOut !== undefined && (this.#isDone() || step % validStep === 0);
+    const better = validates && (await this.#validate(heldOut));
+    const last = this.#isOver();
+    if (!last && !validates && step % saveSteps !== 0) return;
+    // The model comes before the checkpoint: whoever goes on from an older one writes it again.
+    if (better || heldOut === undefined || progress.best === undefined) {
+      await saveCheckpoint(outputDir, checkpoint);
+    }
+    if (last || step % saveSteps === 0) await this.#save(keep);
+    if (validates && progress.validation !== undefined) {
+      await options.onValidation?.(progress.validation);
+    }
+  }
+
+  async #save(keep: number): Promise<void> {
+    const { checkpoint, options, settings, log } = this.#parts;
+    const progress = { ...this.#progress, means: log.means };
+    const state = { progress, settings, command: { ...options.command } };
+    await writeCheckpoint(options.outputDir, checkpoint, this.#adam, state, keep);
+    this.#saved = progress.step;
+  }
+
+  /** Measures the held-out loss and returns whether it is the lowest so far. */
+  async #validate(heldOut: Dataset): Promise<boolean> {
+    const { evaluator, log, options, settings } = this.#parts;
+    const progress = this.#progress;
+    const measured: Perplexity = await measurePerplexity(evaluator, heldOut, {
+      batchSize: options.evalBatchSize ?? settings.trainBatchSize,
+      tokenTypes: !settings.noTokenId,
+    });
+    const validation = { step: progress.step, ...measured };
+    const better = progress.best === undefined || measured.loss < progress.best.loss;
+    progress.validation = validation;
+    progress.withoutImprovement = better ? 0 : progress.withoutImprovement + 1;
+    if (better) progress.best = validation;
+    await log.validation(progress.epoch, progress.step, progress.batches, measured);
+    return better;
+  }
+
+  #isOver(): boolean {
+    return this.#isDone() || this.#isStoppedEarly() || isAborted(this.#parts.options.signal);
+  }
+
+  #isDone(): boolean {
+    return this.#progress.step >= this.#parts.settings.numOptimSteps;
+  }
+
+  #isStoppedEarly(): boolean {
+    const { earlyStoppingPatience = Infinity } = this.#parts.options;
+    return this.#progress.withoutImprovement >= earlyStoppingPatience;
+  }
+}
+
+function firstProgress(log: RunLog): Progress {
+  return {
+    step: 0,
+    epoch: 1,
+    batchesOfEpoch: 0,
+    batches: 0,
+    tokens: 0,
+    seconds: 0,
+    lossScale: null,
+    means: log.means,
+    withoutImprovement: 0,
+  };
 }
 
 /** Read anew each time, because it changes while others run. */

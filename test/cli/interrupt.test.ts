@@ -27,6 +27,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 function train(out: string): Running {
   const words = ['train', '--data', 'data', '--out', out, ...TINY, '--valid-step', '3'];
+  words.push('--num-optim-steps', '100000', '--early-stopping-patience', '0');
   return startCommand(words, { cwd: folder });
 }
 
@@ -58,7 +59,7 @@ describe('Ctrl-C', { skip: process.platform === 'win32' && 'needs POSIX signals'
     assert.equal(code, 130, stderr);
     assert.match(
       stderr,
-      /\ndialogpt: Interrupted after step \d+; the model so far is in stopped\.\n$/,
+      /\ndialogpt: Interrupted after step \d+; the model so far is in stopped, and --continue-from stopped goes on\.\n$/,
     );
     assert.doesNotMatch(stderr, /\n {4}at /);
     assert.ok(!(await readdir(join(folder, 'stopped'))).some((name) => name.endsWith('.partial')));
@@ -83,17 +84,23 @@ describe('Ctrl-C', { skip: process.platform === 'win32' && 'needs POSIX signals'
     await assertTalks('killed');
   });
 
-  it('while a dataset is built leaves nothing', async () => {
+  it('while a dataset is built leaves what is done, and the same command goes on', async () => {
     const text = await readFile(join(folder, 'small.tsv'), 'utf8');
-    await writeFile(join(folder, 'large.tsv'), text.repeat(2000));
+    await writeFile(join(folder, 'large.tsv'), text.repeat(400));
     const words = ['data', 'build', '--corpus', 'large.tsv', '--out', 'large'];
-    const { process: child, ended } = startCommand(words, { cwd: folder });
+    const flags = ['--shard-size', '1000', '--threads', '1'];
+    const { process: child, ended } = startCommand([...words, ...flags], { cwd: folder });
     const isLarge = (name: string) => name.includes('large') && name !== 'large.tsv';
-    await until(async () => (await readdir(folder)).some(isLarge));
+    await until(() => existsSync(join(folder, '.large.building', 'blocks', '0.json')));
     child.kill('SIGINT');
     const { code, stderr } = await ended;
     assert.equal(code, 130, stderr);
-    assert.match(stderr, /\ndialogpt: interrupted; what was half written has been removed\.\n$/);
-    assert.deepEqual((await readdir(folder)).filter(isLarge), []);
+    assert.match(
+      stderr,
+      /\ndialogpt: Interrupted; run the same command again, and it goes on\.\n$/,
+    );
+    assert.deepEqual((await readdir(folder)).filter(isLarge), ['.large.building']);
+    await succeed(folder, [...words, ...flags]);
+    assert.deepEqual((await readdir(folder)).filter(isLarge), ['large']);
   });
 });

@@ -133,6 +133,131 @@ describe('importConversations', () => {
     await assert.rejects(imported(context, 'whatsapp', 'hello\n'), /Export chat/);
   });
 
+  it("reads WhatsApp's dates of every kind of phone", async (context) => {
+    const headers: readonly (readonly [string, string])[] = [
+      ['31/12/2020, 23:58 - ', '01/01/2021, 00:01 - '],
+      ['12/31/20, 11:58 PM - ', '1/1/21, 12:01 AM - '],
+      ['31/12/20 11:58 p. m. - ', '1/1/21 12:01 a. m. - '],
+      ['31/12/2020, 11:58\u00a0p.\u00a0m. - ', '1/1/2021, 12:01\u00a0a.\u00a0m. - '],
+      ['31.12.20, 23:58 - ', '01.01.21, 00:01 - '],
+      ['2020-12-31, 23:58 - ', '2021-01-01, 00:01 - '],
+      ['2020/12/31, 23:58 - ', '2021/1/1, 00:01 - '],
+      ['31/12/2020 à 23:58 - ', '01/01/2021 à 00:01 - '],
+      ['31. 12. 2020 23:58 - ', '1. 1. 2021 0:01 - '],
+      ['2020. 12. 31. 23:58 - ', '2021. 1. 1. 0:01 - '],
+      ['2020/12/31 下午11:58 - ', '2021/1/1 上午12:01 - '],
+      ['٣١/١٢/٢٠٢٠، ٢٣:٥٨ - '.replace('،', ','), '٠١/٠١/٢٠٢١, ٠٠:٠١ - '],
+      ['31/12/2020, 23:58 – ', '01/01/2021, 00:01 – '],
+      ['[31.12.20, 23:58:59] ', '[01.01.21, 00:01:00] '],
+      ['[12/31/20, 11:58:59\u202fPM] ', '\u200e[1/1/21, 12:01:00\u202fAM] '],
+      ['[31.12.2020 klo 23.58.59] ', '[1.1.2021 klo 0.01.00] '],
+      ['[2020-12-31, 11:58:59 PM] ', '[2021-01-01, 12:01:00 AM] '],
+    ];
+    for (const [before, after] of headers) {
+      const text = `${before}Ann: 1: a\nb\n${after}Bob: c\n`;
+      // Three minutes lie between the two, which gap hours of 0.1 show.
+      const lines = await imported(context, 'whatsapp', text, { gapHours: 0.1 });
+      assert.deepEqual(lines, ['1: a b\tc'], before);
+      await assert.rejects(imported(context, 'whatsapp', text, { gapHours: 0.01 }), /two turns/);
+    }
+  });
+
+  it('tells days from months by the order of the messages', async (context) => {
+    const dates = ['01/02/21', '01/02/21', '02/02/21', '02/02/21', '03/02/21', '03/02/21'];
+    const text = dates
+      .map((date, index) => `${date}, 10:00 - ${index % 2 === 0 ? 'Ann' : 'Bob'}: ${index}\n`)
+      .join('');
+    // As days, a day lies between two dates; as months, a month.
+    assert.equal((await imported(context, 'whatsapp', text, { gapHours: 25 })).length, 1);
+    const halves = text.replaceAll(', 10:00', ', 10:00 AM');
+    assert.equal((await imported(context, 'whatsapp', halves, { gapHours: 25 })).length, 3);
+  });
+
+  it('leaves out what nobody wrote in WhatsApp', async (context) => {
+    const android = [
+      '31/12/2020, 23:50 - Ann created group "x"',
+      '31/12/2020, 23:51 - Ann: <Medien ausgeschlossen>',
+      '31/12/2020, 23:52 - Ann: IMG-20201231-WA0001.jpg (file attached)',
+      'a caption',
+      '31/12/2020, 23:53 - Bob: This message was deleted',
+      '31/12/2020, 23:54 - Bob: se eliminó este mensaje',
+      '31/12/2020, 23:55 - Bob: seen @\u2068Ann\u2069 <This message was edited>',
+      '31/12/2020, 23:56 - Ann: location: https://maps.google.com/?q=1,2',
+      '31/12/2020, 23:56 - Ann:',
+      '31/12/2020, 23:57 - Ann: IMG.png (Datei angehängt)',
+    ].join('\n');
+    assert.deepEqual(await imported(context, 'whatsapp', android), ['a caption\tseen @Ann']);
+    const ios = [
+      '[31.12.20, 23:50:00] The group: \u200eMessages and calls are end-to-end encrypted.',
+      '[31.12.20, 23:51:00] Ann: \u200eBild weggelassen',
+      '[31.12.20, 23:52:00] \u202a+49 170 1\u202c: hi',
+      '[31.12.20, 23:53:00] Ann: ho \u200e<Diese Nachricht wurde bearbeitet.>',
+    ].join('\r\n');
+    assert.deepEqual(await imported(context, 'whatsapp', ios), ['hi\tho']);
+  });
+
+  it('reads Discord exports of every version', async (context) => {
+    const at = (minute: number) => `2020-01-01T00:0${minute}:00.000+00:00`;
+    const messages = [
+      {
+        type: 'Default',
+        timestamp: at(0),
+        content: 'hi <@5> <:wave:123> <#7>',
+        author: { name: 'a' },
+      },
+      { type: 'Default', timestamp: at(1), content: '', attachments: [{}], author: { name: 'b' } },
+      { type: 'Reply', timestamp: at(2), content: 'see <t:1618953630:R> <a:x:9>', author: null },
+      { type: 19, timestamp: at(3), content: 'ok', author: { name: 'a', nickname: null } },
+      { type: 'ChannelPinnedMessage', timestamp: at(4), content: 'Pinned', author: { name: 'b' } },
+      { type: 'Default', timestamp: at(5), content: null, author: { name: 'b' } },
+    ].map((message) => ({ ...message, mentions: [{ id: '5', name: 'bob' }] }));
+    assert.deepEqual(await imported(context, 'discord', JSON.stringify({ messages })), [
+      'hi @bob :wave: EOS see :x:\tok',
+    ]);
+  });
+
+  it('reads lists of conversations, and what datasets call their parts', async (context) => {
+    const share = [
+      {
+        id: 1,
+        conversations: [
+          { from: 'system', value: 's' },
+          { from: 'human', value: 'a' },
+        ],
+      },
+      {
+        conversations: [
+          { from: 'human', value: 'a' },
+          { from: 'gpt', value: 'b' },
+        ],
+      },
+    ];
+    for (const text of [JSON.stringify(share), JSON.stringify(share, null, 2)]) {
+      assert.deepEqual(await imported(context, 'jsonl', text), ['a\tb']);
+    }
+    await assert.rejects(imported(context, 'jsonl', '[{"conversations":[]},\n{"a":1}]'), /entry 2/);
+    const lines = [
+      '{"dialog":["a","b"]}',
+      '{"dialogue":[{"speaker":"x","utterance":"a"},{"speaker":"y","utterance":"b"}]}',
+      '{"instruction":"a","input":"","output":"b"}',
+      '{"question":"a","answer":"b"}',
+      '{"messages":[{"role":"user","content":["a"]},{"role":"assistant","content":null,"tool_calls":[]},{"role":"tool","content":"t"},{"role":"assistant","content":[{"type":"image_url"},{"type":"text","text":"b"}]}]}',
+    ];
+    assert.deepEqual(
+      await imported(context, 'jsonl', lines.join('\n')),
+      lines.map(() => 'a\tb'),
+    );
+  });
+
+  it('reads CSV of other delimiters, and times', async (context) => {
+    assert.deepEqual(await imported(context, 'csv', '\uFEFFcontext;response\n"a;b";c,d\n'), [
+      'a;b\tc,d',
+    ]);
+    const messages =
+      'author\ttext\ttime\nx\ta\t2020-01-01T00:00:00Z\ny\tb\t2020-01-01 00:01:00Z\nx\tc\t1577966400\ny\td\t1577966401000\n';
+    assert.deepEqual(await imported(context, 'csv', messages), ['a\tb', 'c\td']);
+  });
+
   it('reads the three published sets', async (context) => {
     const topical = {
       t_1: {
@@ -149,6 +274,13 @@ describe('importConversations', () => {
     assert.deepEqual(await imported(context, 'synthetic-persona-chat', persona), [
       'a EOS b more\tc',
     ]);
+    const marked = 'Best Generated Conversation\n"*User 1:* a\n\n* User 2: b *"\n';
+    assert.deepEqual(await imported(context, 'synthetic-persona-chat', marked), ['a\tb']);
+    const open =
+      'Best Generated Conversation\n"User 1: I\'m [user 1\'s name].\nUser 2: Hi [User 1]! [Name] here.\nUser 1: Hi.\nUser 2: I live in [city].\nUser 1: Nice."\n';
+    const [filled = ''] = await imported(context, 'synthetic-persona-chat', open);
+    const [, first, second] = /^I'm (\w+)\. EOS Hi (?:\1)! (\w+) here\.\tHi\.$/.exec(filled) ?? [];
+    assert.ok(first !== undefined && second !== undefined && first !== second, filled);
     const personality = 'Question\tAnswer\tMetadata\r\nsay "hi\tHi.\tx\r\n';
     assert.deepEqual(await imported(context, 'personality-chat', personality), ['say "hi\tHi.']);
   });
@@ -165,6 +297,31 @@ describe('importConversations', () => {
       // 2,156 conversations and 46,903 turns, less the turns joined because one speaker wrote on.
       assert.equal(counts.conversations, 2156);
       assert.ok(counts.turns <= 46903 && counts.turns > 46000, String(counts.turns));
+    },
+  );
+
+  const persona = sharedData('synthetic-persona-chat');
+  it(
+    'reads all of Synthetic-Persona-Chat and Personality Chat, personas left out',
+    { skip: !existsSync(persona) && 'needs ../shared/data' },
+    async (context) => {
+      const out = join(await temporaryFolder(context), 'out.tsv');
+      const paths = ['valid.csv', 'test.csv'].map((name) => join(persona, name));
+      const counts = await importConversations('synthetic-persona-chat', paths, out);
+      // 1,968 conversations, less one that is empty, one without speakers, and six that begin with
+      // something left open; 54,516 turns, less those
+      // joined because one speaker wrote on, and those after something left open.
+      assert.equal(counts.conversations + counts.tooShort, 1960);
+      assert.ok(counts.turns <= 54516 && counts.turns > 53000, String(counts.turns));
+      const text = await readFile(out, 'utf8');
+      assert.ok(!/user ?[12]:/i.test(text));
+      assert.doesNotMatch(text, /\[|\]/);
+      assert.ok(!text.includes('I love to bake cookies. I have a dogs.'));
+      const tones = ['Friendly', 'Humorous', 'Professional'].map((tone) =>
+        sharedData('personality-chat', `Queries_Responses_${tone}_QnAMaker.tsv`),
+      );
+      const answers = await importConversations('personality-chat', tones, out);
+      assert.ok(answers.conversations > 250 && answers.tooShort === 0, JSON.stringify(answers));
     },
   );
 });

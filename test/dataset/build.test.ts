@@ -123,6 +123,7 @@ describe('buildDataset', () => {
     assert.equal(description.long, 'split');
     assert.deepEqual(description.counts, {
       conversations: 3,
+      repeated: 0,
       brokenLines: 0,
       withoutResponse: 1,
       dropped: 0,
@@ -176,7 +177,10 @@ describe('buildDataset', () => {
     const out = join(folder, 'set');
     const { splits } = await buildDataset(corpus, out, small, { shardSize: 3 });
     const shards = ['train-00000.parquet', 'train-00001.parquet', 'train-00002.parquet'];
-    assert.deepEqual(splits.train.shards, shards);
+    assert.deepEqual(
+      splits.train.shards,
+      shards.map((file, index) => ({ file, examples: index < 2 ? 3 : 1 })),
+    );
     const rows: unknown[] = [];
     for (const shard of shards) {
       const file = new Uint8Array(await readFile(join(out, shard))).buffer;
@@ -187,6 +191,8 @@ describe('buildDataset', () => {
       rows,
       texts.map((turns, line) => ({
         conversation: line + 1,
+        input_length: turns.flatMap((turn) => small.encode(turn)).length + 2,
+        turn_count: 3,
         token_ids: turns.flatMap((turn) => small.encode(turn)),
         turn_lengths: turns.map((turn) => small.encode(turn).length),
         turn_weights: [0, 1, 1],

@@ -48,7 +48,7 @@ describe('Dataset', () => {
     const text = await readFile(description, 'utf8');
     await writeFile(description, text.slice(0, -20));
     await refuses(folder, description, /not valid JSON/);
-    await writeFile(description, text.replace('dialogpt-dataset-1', 'dialogpt-dataset-9'));
+    await writeFile(description, text.replace('dialogpt-dataset-2', 'dialogpt-dataset-9'));
     await refuses(folder, description, /does not describe a dataset .*format.*; build it again\.$/);
     await rm(description);
     await refuses(folder, folder, /no dataset\.json.*; run `dialogpt data build`\.$/);
@@ -83,10 +83,6 @@ describe('Dataset', () => {
     await buildDataset(corpus, other, tokenizer);
     const shard = join(folder, 'train-00000.parquet');
     await copyFile(join(other, 'train-00000.parquet'), shard);
-    await refuses(
-      folder,
-      folder,
-      /holds 1 examples.*dataset\.json says 2.*build the dataset again/,
-    );
+    await refuses(folder, shard, /holds 1 examples.*dataset\.json says 2.*build the dataset again/);
   });
 });

@@ -112,8 +112,12 @@ describe('shape checking', () => {
       'LayerNormalization(float32[2, 3], float32[4], float32[4]): the widths differ',
     ],
     [
-      () => dropout(matrix, 1, 0),
-      'Dropout(float32[2, 3]): the ratio 1 is not at least 0 and below 1',
+      () => dropout(matrix, graph.input('mask', 'bool', [2, 3]), 1),
+      'Dropout(float32[2, 3]): the ratio 1 is not above 0 and below 1',
+    ],
+    [
+      () => dropout(matrix, vector, 0.5),
+      'Dropout(float32[2, 3], float32[4]): the mask must be bool and of the same shape',
     ],
     [
       () => linearCrossEntropy(matrix, input('narrow', 5, 2), whole),
@@ -146,7 +150,6 @@ describe('shape checking', () => {
     assert.deepEqual(reduceMean(cube, [1], true).shape, ['batch', 1, 6]);
     assert.deepEqual(gather(matrix, graph.input('ids', 'int64', ['a', 'b'])).shape, ['a', 'b', 3]);
     assert.deepEqual(unsqueeze(matrix, -1).shape, [2, 3, 1]);
-    assert.equal(dropout(matrix, 0, 1), matrix);
   });
 });
 

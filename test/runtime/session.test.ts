@@ -46,6 +46,21 @@ describe('Session', () => {
     assert.deepEqual([floatsOf(first.sum)[0], floatsOf(second.sum)[0]], [1, 5]);
   });
 
+  it('writes in place only, if asked, and still says what is wrong', async () => {
+    const graph = new Graph();
+    const x = graph.input('x', 'float32', ['count']);
+    const y = graph.input('y', 'float32', ['count']);
+    graph.output('sum', add(x, y));
+    await using session = await Session.create(graph, { threads: 1, inPlace: true });
+    const ones = float32(Float32Array.of(1, 1, 1), [3]);
+    const total = float32(Float32Array.of(5, 6, 7), [3]);
+    const results = await session.run({ x: ones, y: total }, { sum: total });
+    assert.equal(results.sum, total);
+    await session.run({ x: ones, y: total }, { sum: total });
+    assert.deepEqual(total.data, Float32Array.of(7, 8, 9));
+    await assert.rejects(session.run({ x: ones }, { sum: total }), /input 'y' is missing/);
+  });
+
   it('says what to do where a device is not there', async () => {
     await assert.rejects(Session.create(sumGraph(), { device: 'cuda' }), (error: unknown) => {
       assert.ok(error instanceof UserError);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { range } from '../../src/base/arrays.js';
+import { z } from 'zod';
+import { at, range, sum } from '../../src/base/arrays.js';
 import { learningRateAt, type ScheduleName, SCHEDULES } from '../../src/training/index.js';
+import { goldenJson } from '../support/golden.js';
+import { assertClose } from '../support/numbers.js';
 
 const options = {
   learningRate: 1e-2,
@@ -55,6 +58,52 @@ describe('learningRateAt', () => {
           );
         }
       }
+    }
+  });
+});
+
+const goldenSchema = z.object({
+  total_steps: z.number(),
+  cases: z.array(
+    z.object({
+      schedule: z.enum(SCHEDULES),
+      learning_rate: z.number(),
+      warmup_steps: z.number(),
+      warmup_proportion: z.number(),
+      n_embd: z.number(),
+      sum: z.number(),
+      weighted_sum: z.number(),
+      steps: z.array(z.number()),
+      rates: z.array(z.number()),
+    }),
+  ),
+});
+
+describe("the original's learning rates", () => {
+  it('come out over 100,000 steps, for every schedule of it', async () => {
+    const { total_steps, cases } = await goldenJson(goldenSchema, 'training', 'schedules.json');
+    assert.deepEqual([...new Set(cases.map(({ schedule }) => schedule))], SCHEDULES.slice(0, 4));
+    for (const golden of cases) {
+      const rates = range(0, total_steps).map((step) =>
+        learningRateAt(golden.schedule, step, {
+          learningRate: golden.learning_rate,
+          steps: total_steps,
+          warmupSteps: golden.warmup_steps,
+          warmupProportion: golden.warmup_proportion,
+          width: golden.n_embd,
+        }),
+      );
+      // Powers differ in the last digit between C's library and JavaScript's.
+      for (const [index, step] of golden.steps.entries()) {
+        const [found, expected] = [at(rates, step), at(golden.rates, index)];
+        assert.ok(
+          Math.abs(found - expected) <= 1e-15 * expected,
+          `${golden.schedule} at step ${step}: ${found} is not ${expected}`,
+        );
+      }
+      const weighted = rates.map((rate, step) => step * rate);
+      assertClose([sum(rates)], [golden.sum], 1e-12, `${golden.schedule}: sum`);
+      assertClose([sum(weighted)], [golden.weighted_sum], 1e-12, `${golden.schedule}: weighted`);
     }
   });
 });

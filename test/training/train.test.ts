@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { at, range } from '../../src/base/arrays.js';
@@ -109,12 +109,14 @@ describe('train', () => {
       validations.map(({ loss }) => loss),
     );
 
-    // The folder holds the model as it is now.
-    const saved = await loadCheckpoint(join(folder, 'model'));
+    // The last checkpoint holds the model as it is now, the folder itself the best one.
+    const saved = await loadCheckpoint(join(folder, 'model', 'checkpoint-60'));
     assert.deepEqual(saved.parameters.buffer, checkpoint.parameters.buffer);
-    await using model = await LossModel.forEvaluation(saved.parameters, { threads: 1 });
+    const best = await loadCheckpoint(join(folder, 'model'));
+    await using model = await LossModel.forEvaluation(best.parameters, { threads: 1 });
     const again = await measurePerplexity(model, held, { batchSize: 8 });
-    assert.equal(again.loss, result.validation?.loss);
+    assert.equal(again.loss, Math.min(...validations.map(({ loss }) => loss)));
+    assert.equal(again.loss, result.best?.loss);
   });
 
   it('does the same twice from the same seed, bit for bit, and other things from another', async (context) => {
@@ -122,6 +124,7 @@ describe('train', () => {
     const run = async (seed: number) => {
       const losses: number[] = [];
       const checkpoint = fresh();
+      await rm(join(folder, 'model'), { recursive: true, force: true });
       const onStep = ({ loss, gradientNorm }: StepReport) => losses.push(loss, gradientNorm);
       await train(checkpoint, data, undefined, options(folder, { seed, onStep }));
       return { losses, weights: checkpoint.parameters.buffer };
@@ -156,6 +159,7 @@ describe('train', () => {
     const { folder, data } = await datasets(context);
     const first = async (more: Partial<TrainOptions>) => {
       const reports: StepReport[] = [];
+      await rm(join(folder, 'model'), { recursive: true, force: true });
       const checkpoint = freshCheckpoint(
         tokenizer,
         { ...size, attn_pdrop: 0, resid_pdrop: 0, embd_pdrop: 0 },

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import { readLines } from '../../base/files.js';
 import { type Row, readCsvRows } from './csv-rows.js';
 import type { CsvColumn, Importer, ImporterOptions, Message } from './importer.js';
 
@@ -14,7 +15,8 @@ const USUAL_NAMES: Readonly<Record<CsvColumn, readonly string[]>> = {
     'session_id',
   ],
   speaker: ['speaker', 'author', 'role', 'sender', 'from', 'user', 'name'],
-  text: ['text', 'message', 'content', 'utterance', 'body'],
+  time: ['time', 'timestamp', 'date', 'datetime', 'created_at', 'sent_at'],
+  text: ['text', 'message', 'content', 'contents', 'utterance', 'body'],
   context: ['context', 'question', 'prompt', 'input', 'query'],
   response: ['response', 'answer', 'completion', 'output', 'reply'],
 };
@@ -22,7 +24,7 @@ const USUAL_NAMES: Readonly<Record<CsvColumn, readonly string[]>> = {
 /**
  * CSV with a header: either one exchange a row (`context,response`), or one message a row
  * (`conversation,speaker,text`), where rows of the same conversation stand together; without a
- * conversation column the whole file is one.
+ * conversation column the whole file is one, cut where a time column shows a long silence.
  */
 export const csv: Importer = {
   description: 'CSV with a header: context,response or conversation,speaker,text',
@@ -30,7 +32,7 @@ export const csv: Importer = {
     let columns: Columns | undefined;
     let id: string | undefined;
     let messages: Message[] = [];
-    for await (const { row } of readCsvRows(path, path.endsWith('.tsv') ? '\t' : ',')) {
+    for await (const { row } of readCsvRows(path, await findDelimiter(path))) {
       columns ??= findColumns(path, row, options);
       if (columns.kind === 'pairs') {
         yield [{ text: row[columns.context] ?? '' }, { text: row[columns.response] ?? '' }];
@@ -44,7 +46,12 @@ export const csv: Importer = {
       id = rowId;
       const speaker = columns.speaker === undefined ? undefined : row[columns.speaker];
       const text = row[columns.text] ?? '';
-      messages.push(speaker === undefined ? { text } : { speaker, text });
+      const time = columns.time === undefined ? NaN : parseTime(row[columns.time] ?? '');
+      messages.push({
+        text,
+        ...(speaker !== undefined && { speaker }),
+        ...(!Number.isNaN(time) && { time }),
+      });
     }
     if (messages.length > 0) yield messages;
   },
@@ -57,7 +64,24 @@ type Columns =
       readonly text: string;
       readonly speaker: string | undefined;
       readonly conversation: string | undefined;
+      readonly time: string | undefined;
     };
+
+/** What stands between columns: of the usual signs, the one that the first line has most of. */
+async function findDelimiter(path: string): Promise<string> {
+  for await (const { text } of readLines(path)) {
+    const count = (sign: string) => text.split(sign).length;
+    return [',', ';', '\t', '|'].reduce((best, sign) => (count(sign) > count(best) ? sign : best));
+  }
+  return ',';
+}
+
+/** Milliseconds of a date, or of a number of seconds or milliseconds since 1970. */
+function parseTime(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || Number.isNaN(number)) return Date.parse(text);
+  return number < 1e11 ? number * 1000 : number;
+}
 
 function findColumns(path: string, row: Row, options: ImporterOptions): Columns {
   const names = Object.keys(row);
@@ -76,7 +100,13 @@ function findColumns(path: string, row: Row, options: ImporterOptions): Columns 
   const response = find('response');
   if (context !== undefined && response !== undefined) return { kind: 'pairs', context, response };
   if (text !== undefined) {
-    return { kind: 'messages', text, speaker: find('speaker'), conversation: find('conversation') };
+    return {
+      kind: 'messages',
+      text,
+      speaker: find('speaker'),
+      conversation: find('conversation'),
+      time: find('time'),
+    };
   }
   throw new UserError(
     `${path}: no column looks like a message or a context and response (found ${names.join(', ')}); name them with --text-column or --context-column and --response-column.`,

@@ -14,7 +14,7 @@ export interface ImporterOptions {
 }
 
 /** What a CSV column can hold. */
-export type CsvColumn = 'conversation' | 'speaker' | 'text' | 'context' | 'response';
+export type CsvColumn = 'conversation' | 'speaker' | 'time' | 'text' | 'context' | 'response';
 
 /**
  * A format that conversations come in. To add one, write an importer in a file of its own and

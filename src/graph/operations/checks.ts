@@ -10,15 +10,6 @@ export function only(outputs: readonly Tensor[]): Tensor {
   return output;
 }
 
-/** Both outputs of an operation that has two or more. */
-export function pair(outputs: readonly Tensor[]): readonly [Tensor, Tensor] {
-  const [first, second] = outputs;
-  if (first === undefined || second === undefined) {
-    throw new Error(`An operation with two outputs made ${outputs.length}.`);
-  }
-  return [first, second];
-}
-
 /** Throws unless `x` holds floating-point numbers. */
 export function requireFloat(operation: string, x: Tensor): void {
   if (x.type !== 'float32' && x.type !== 'float16') {

@@ -2,8 +2,8 @@ import { float, int } from '../attributes.js';
 import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
 import type { Shape } from '../tensor.js';
-import { only, pair, requireFloat, requireIndices, requireRank } from './checks.js';
-import { multiply, subtract } from './elementwise.js';
+import { only, requireFloat, requireIndices, requireRank } from './checks.js';
+import { multiply, scale, subtract, where } from './elementwise.js';
 import { matmul } from './matrix.js';
 import { reduceMax, reduceSum } from './reduction.js';
 import { gather, squeeze } from './structure.js';
@@ -62,27 +62,24 @@ export function layerNormalization(
 }
 
 /**
- * Zeroes each element with probability `ratio` and scales the others by `1 / (1 − ratio)`
- * (Srivastava et al. 2014). It draws anew at every run, starting from `seed`.
+ * Zeroes the elements where `mask` is false and scales the others by `1 / (1 − ratio)`, which is
+ * dropout (Srivastava et al. 2014) when each element of the mask is false with probability `ratio`.
+ * ONNX's own Dropout draws its masks from a state that nobody can save, and slowly.
+ *
+ * @param mask `bool`, of the shape of `x`
  */
-export function dropout(x: Tensor, ratio: number, seed: number): Tensor {
-  if (!(ratio >= 0 && ratio < 1)) {
-    throw new ShapeError('Dropout', [x], `the ratio ${ratio} is not at least 0 and below 1`);
+export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
+  if (!(ratio > 0 && ratio < 1)) {
+    throw new ShapeError('Dropout', [x], `the ratio ${ratio} is not above 0 and below 1`);
   }
-  if (ratio === 0) return x;
-  const { graph } = x;
+  if (mask.type !== 'bool' || !sameShape(mask.shape, x.shape)) {
+    throw new ShapeError('Dropout', [x, mask], 'the mask must be bool and of the same shape');
+  }
   return only(
-    graph.operation('Dropout', [x], { ratio }, () => {
-      const [output, mask] = pair(
-        graph.node(
-          'Dropout',
-          [x, graph.scalar(ratio), graph.boolean(true)],
-          [x, { type: 'bool', shape: x.shape }],
-          { seed: int(seed) },
-        ),
-      );
-      return { outputs: [output], saved: [mask] };
-    }),
+    x.graph.operation('Dropout', [x], { ratio }, () => ({
+      outputs: [where(mask, scale(x, 1 / (1 - ratio)), x.graph.scalar(0))],
+      saved: [mask],
+    })),
   );
 }
 
