@@ -1,32 +1,34 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
-import {
-  type DialogModel,
-  type GenerationOptions,
-  loadModel,
-  type ReplyCandidate,
-} from '../decoding/index.js';
+import { messageOf, UserError } from '../base/errors.js';
+import { loadModel } from '../decoding/index.js';
 import { DEVICES } from '../runtime/index.js';
 import { errors, output } from './colors.js';
 import { defined, wholeNumber } from './arguments.js';
+import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-session.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
-  rerankingModels,
-  toGenerationOptions,
   commandWithGenerationFlags,
+  helpingModels,
+  toGenerationOptions,
 } from './generation-flags.js';
-
-const HELP = `  /reset  start over
-  /undo   take back the last exchange
-  /retry  another reply to the last message
-  /help   this list
-  /quit   leave (as Ctrl-D does); Ctrl-C ends a reply`;
+import { defaultHistoryFile, loadLineHistory, saveLineHistory } from './line-history.js';
 
 /** How many turns a model takes in a conversation with itself. */
 const SELF_TURNS = 10;
 
 /** What opens such a conversation. */
 const SELF_GREETING = 'Hello! How are you?';
+
+/** Model and program, each on its own stream. */
+const terminalOutput: ChatOutput = {
+  say: (text) => {
+    process.stdout.write(text);
+  },
+  note: (text) => {
+    process.stderr.write(`${errors.dim(text)}\n`);
+  },
+};
 
 /** `dialogpt chat`: a conversation in the terminal. */
 export function chatCommand(): CommandUnknownOpts {
@@ -37,160 +39,105 @@ export function chatCommand(): CommandUnknownOpts {
     .option('--greeting <text>', 'what the model says first')
     .option('--self [turns]', 'the model talks to itself, from the greeting on', wholeNumber(1))
     .option('--show-candidates', 'show all candidates with their scores on standard error')
+    .option('--history-file <file>', 'where typed lines are kept for the arrow keys')
+    .option('--no-history-file', 'keep no typed lines')
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',
-      `\nIn the conversation:\n${HELP}\n\nExample:\n  dialogpt chat --model my-model\n  echo "Hello!" | dialogpt chat --model my-model --once\n  dialogpt chat --model my-model --num-candidates 16 --rerank mmi --reverse-model my-reverse-model --show-candidates\n  dialogpt chat --model my-model --self 20 --greeting "How was your day?"`,
+      `\nIn the conversation:\n${CHAT_HELP}\n\nExample:\n  dialogpt chat --model my-model\n  echo "Hello!" | dialogpt chat --model my-model --once\n  dialogpt chat --model my-model --num-candidates 16 --rerank mmi --reverse-model my-reverse-model --show-candidates\n  dialogpt chat --model my-model --self 20 --greeting "How was your day?"`,
     )
     .action(async (flags) => {
       const options = await toGenerationOptions(flags);
+      const { self, greeting } = flags;
+      const showCandidates = flags.showCandidates === true;
       await using model = await loadModel(await findModel(flags.model), {
         device: flags.device,
         ...defined({ threads: flags.threads }),
-        ...(await rerankingModels(flags)),
+        ...(await helpingModels(flags)),
       });
-      const chat = new Chat(model, options, flags.showCandidates === true, flags.greeting);
-      const { self } = flags;
-      if (self === undefined) await chat.run(flags.once === true);
-      else await chat.talkToItself(typeof self === 'number' ? self : SELF_TURNS);
-    });
-}
-
-/** One conversation over standard input and output. */
-class Chat {
-  readonly #model: DialogModel;
-  readonly #options: GenerationOptions;
-  readonly #interactive = process.stdin.isTTY && process.stdout.isTTY;
-  readonly #showCandidates: boolean;
-  readonly #greeting: string | undefined;
-  #history: string[];
-
-  constructor(
-    model: DialogModel,
-    options: GenerationOptions,
-    showCandidates: boolean,
-    greeting: string | undefined,
-  ) {
-    this.#model = model;
-    this.#options = options;
-    this.#showCandidates = showCandidates;
-    this.#greeting = greeting;
-    this.#history = this.#opening();
-  }
-
-  #opening(): string[] {
-    return this.#greeting === undefined ? [] : [this.#greeting];
-  }
-
-  /** Both sides are the model; the history alone tells them apart. */
-  async talkToItself(turns: number): Promise<void> {
-    if (this.#history.length === 0) this.#history.push(SELF_GREETING);
-    console.log(`A: ${this.#history.join('')}`);
-    const controller = new AbortController();
-    const stop = () => {
-      controller.abort();
-    };
-    process.once('SIGINT', stop);
-    for (let turn = 0; turn < turns && !controller.signal.aborted; turn++) {
-      process.stdout.write(turn % 2 === 0 ? 'B: ' : 'A: ');
-      const reply = await this.#reply(controller.signal);
-      if (reply.trim() === '') break;
-      this.#history.push(reply);
-    }
-    process.off('SIGINT', stop);
-  }
-
-  async run(once: boolean): Promise<void> {
-    const terminal = createInterface({
-      input: process.stdin,
-      ...(this.#interactive ? { output: process.stdout, prompt: output.bold('> ') } : {}),
-    });
-    let replying: AbortController | undefined;
-    terminal.on('SIGINT', () => {
-      if (replying === undefined) terminal.close();
-      else replying.abort();
-    });
-    if (this.#interactive) console.log(output.dim('Say something; /help lists the commands.'));
-    if (this.#greeting !== undefined) console.log(this.#greeting);
-    if (this.#interactive) terminal.prompt();
-    for await (const line of terminal) {
-      const message = line.trim();
-      if (message === '/quit') break;
-      if (message !== '') {
-        replying = new AbortController();
-        await this.#answer(message, replying.signal);
-        replying = undefined;
-        if (once) break;
+      const session = new ChatSession(model, { options, greeting, showCandidates }, terminalOutput);
+      if (self !== undefined) {
+        await talkToItself(session, typeof self === 'number' ? self : SELF_TURNS);
+        return;
       }
-      if (this.#interactive) terminal.prompt();
-    }
-    terminal.close();
-  }
-
-  async #answer(message: string, signal: AbortSignal): Promise<void> {
-    switch (message) {
-      case '/help':
-        console.log(HELP);
-        return;
-      case '/reset':
-        this.#history = this.#opening();
-        this.#note('A new conversation.');
-        return;
-      case '/undo':
-        if (this.#history.length > 1) this.#history.splice(-2);
-        this.#note(this.#history.at(-1) ?? 'A new conversation.');
-        return;
-      case '/retry':
-        if (this.#history.length < 2) {
-          this.#note('There is nothing to reply to yet.');
-          return;
-        }
-        this.#history.pop();
-        break;
-      default:
-        if (message.startsWith('/')) {
-          this.#note(`There is no command ${message}; /help lists them.`);
-          return;
-        }
-        this.#history.push(message);
-    }
-    this.#history.push(await this.#reply(signal));
-  }
-
-  async #reply(signal: AbortSignal): Promise<string> {
-    let reply = '';
-    const pieces = this.#model.reply(this.#history, {
-      ...this.#options,
-      signal,
-      onIntervention: ({ message }) => {
-        this.#note(message);
-      },
-      ...(this.#showCandidates
-        ? {
-            onCandidates: (candidates) => {
-              for (const candidate of candidates) this.#note(describeCandidate(candidate));
-            },
-          }
-        : {}),
+      if (greeting !== undefined) console.log(greeting);
+      if (process.stdin.isTTY && process.stdout.isTTY) {
+        const { historyFile } = flags;
+        const file = typeof historyFile === 'string' ? historyFile : defaultHistoryFile();
+        await talk(session, historyFile === false ? undefined : file, flags.once === true);
+      } else {
+        await answerLines(session, flags.once === true);
+      }
     });
-    for await (const piece of pieces) {
-      process.stdout.write(piece);
-      reply += piece;
-    }
-    process.stdout.write('\n');
-    return reply;
-  }
-
-  #note(text: string): void {
-    process.stderr.write(`${errors.dim(text)}\n`);
-  }
 }
 
-/** A candidate with its scores on one line. */
-function describeCandidate({ text, scores }: ReplyCandidate): string {
-  const listed = Object.entries(scores).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-  return `  ${listed.join('  ')}  ${text}`;
+/** Both sides are the model; the history alone tells them apart. */
+async function talkToItself(session: ChatSession, turns: number): Promise<void> {
+  if (session.history.length === 0) session.open(SELF_GREETING);
+  console.log(`A: ${session.history.join('')}`);
+  const controller = new AbortController();
+  const stop = () => {
+    controller.abort();
+  };
+  process.once('SIGINT', stop);
+  for (let turn = 0; turn < turns && !controller.signal.aborted; turn++) {
+    process.stdout.write(turn % 2 === 0 ? 'B: ' : 'A: ');
+    if ((await session.speak(controller.signal)).trim() === '') break;
+  }
+  process.off('SIGINT', stop);
+}
+
+/** Answers the lines of a pipe or a file; what cannot be done ends the program. */
+async function answerLines(session: ChatSession, once: boolean): Promise<void> {
+  const { signal } = new AbortController();
+  const lines = createInterface({ input: process.stdin });
+  for await (const line of lines) {
+    if (!(await session.take(line, signal))) break;
+    if (once && line.trim() !== '') break;
+  }
+  lines.close();
+}
+
+/** Talks to a person at a terminal; what cannot be done is said, and the conversation goes on. */
+async function talk(
+  session: ChatSession,
+  historyFile: string | undefined,
+  once: boolean,
+): Promise<void> {
+  let typed = historyFile === undefined ? [] : await loadLineHistory(historyFile);
+  const terminal = createInterface({
+    input: process.stdin,
+    output: process.stdout,
+    prompt: output.bold('> '),
+    history: [...typed],
+    removeHistoryDuplicates: true,
+    completer: completeLine,
+  });
+  terminal.on('history', (lines: string[]) => {
+    typed = [...lines];
+  });
+  let replying: AbortController | undefined;
+  terminal.on('SIGINT', () => {
+    if (replying === undefined) terminal.close();
+    else replying.abort();
+  });
+  console.log(output.dim('Say something; /help lists the commands.'));
+  terminal.prompt();
+  for await (const line of terminal) {
+    replying = new AbortController();
+    try {
+      if (!(await session.take(line, replying.signal))) break;
+      if (once && line.trim() !== '') break;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      terminalOutput.note(messageOf(error));
+    }
+    replying = undefined;
+    terminal.prompt();
+  }
+  terminal.close();
+  if (historyFile !== undefined) await saveLineHistory(historyFile, typed);
 }

@@ -10,16 +10,22 @@ import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
 import { evalCommand } from './eval.js';
+import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
 import { modelsCommand } from './models.js';
+import { rankCommand } from './rank.js';
 import { trainCommand } from './train.js';
+import { trainRankerCommand } from './train-ranker.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
 const commands: readonly (() => CommandUnknownOpts)[] = [
   demoCommand,
   trainCommand,
+  generateCommand,
   chatCommand,
+  rankCommand,
+  trainRankerCommand,
   dataCommand,
   evalCommand,
   convertCommand,

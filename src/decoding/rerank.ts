@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.js';
 import type { Checkpoint, RankerCheckpoint } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
-import { promptTokens, turnTokens } from './history.js';
+import { turnTokens } from './history.js';
 import { Scorer } from './scorer.js';
 
 /** Scores by name, among them `final`, which decides; the higher, the better. */
@@ -64,6 +64,12 @@ export class MutualInformation implements Reranker {
   }
 }
 
+/** A response and the turns before it, oldest first. */
+export interface ResponsePair {
+  readonly history: readonly string[];
+  readonly response: string;
+}
+
 /** A ranking model as DialogRPT's: the chance that people prefer a response, from 0 to 1. */
 export class Ranker {
   readonly #scorer: Scorer;
@@ -83,17 +89,28 @@ export class Ranker {
     return new Ranker(await Scorer.create(parameters, 'states', options), tokenizer, score);
   }
 
-  /**
-   * The score of each response as DialogRPT's `predict` computes it: the sigmoid of the head at
-   * the response's last token, after the turns of the history, each followed by the end of text.
-   */
+  /** The score of each response; see {@link Ranker.scorePairs}. */
   async score(history: readonly string[], responses: readonly string[]): Promise<number[]> {
+    return this.scorePairs(responses.map((response) => ({ history, response })));
+  }
+
+  /**
+   * The score of each response to its own history as DialogRPT's `predict` computes it: the sigmoid
+   * of the head at the response's last token, after the turns of the history, each followed by the
+   * end of text. Whole turns are left out from the oldest on where the model has no room for them.
+   */
+  async scorePairs(pairs: readonly ResponsePair[]): Promise<number[]> {
     const { n_positions: positions } = this.#scorer.config;
-    const half = Math.floor(positions / 2);
-    const sequences = responses.map((text) => {
-      const response = turnTokens(this.#tokenizer, text).slice(0, -1).slice(0, half);
-      const room = positions - response.length;
-      return { ids: [...promptTokens(this.#tokenizer, history, room), ...response] };
+    const { endOfText } = this.#tokenizer;
+    const sequences = pairs.map(({ history, response }) => {
+      let ids = this.#tokenizer.encode(response.trim()).slice(0, Math.floor(positions / 2));
+      for (const [age, turn] of history.toReversed().entries()) {
+        const tokens = [...this.#tokenizer.encode(turn.trim()), endOfText];
+        const room = positions - ids.length;
+        if (age > 0 && tokens.length > room) break;
+        ids = [...tokens.slice(-room), ...ids];
+      }
+      return { ids: ids.length === 0 ? [endOfText] : ids };
     });
     const states = await this.#scorer.lastStates(sequences);
     return states.map((state) => {
@@ -116,7 +133,7 @@ export interface EnsembleMember {
   readonly weight: number;
   /** `prior` tells people's responses from others; `cond` tells how people like them. */
   readonly kind: 'prior' | 'cond';
-  readonly ranker: Pick<Ranker, 'score' | typeof Symbol.asyncDispose>;
+  readonly ranker: Pick<Ranker, 'scorePairs' | typeof Symbol.asyncDispose>;
 }
 
 /**
@@ -145,11 +162,16 @@ export class Ensemble implements Reranker {
     history: readonly string[],
     responses: readonly string[],
   ): Promise<readonly Scores[]> {
+    return this.scorePairs(responses.map((response) => ({ history, response })));
+  }
+
+  /** The scores of each response to its own history. */
+  async scorePairs(pairs: readonly ResponsePair[]): Promise<readonly Scores[]> {
     const columns: (EnsembleMember & { readonly values: readonly number[] })[] = [];
     for (const member of this.#members) {
-      columns.push({ ...member, values: await member.ranker.score(history, responses) });
+      columns.push({ ...member, values: await member.ranker.scorePairs(pairs) });
     }
-    return range(0, responses.length).map((row) => {
+    return range(0, pairs.length).map((row) => {
       const average = (kind: EnsembleMember['kind']) => {
         const own = columns.filter((column) => column.kind === kind);
         if (own.length === 0) return 1;

@@ -3,6 +3,13 @@ export { epochBatches, sortedBatches } from './loader.js';
 export { LossModel, type LossModelOptions } from './loss-model.js';
 export { Adam, type AdamOptions, decaysInOriginal } from './optimizer.js';
 export { LossSum, measurePerplexity, type Perplexity, unigramPerplexity } from './perplexity.js';
+export { RankingModel, type RankingWeights } from './ranking-model.js';
+export {
+  type RankingPair,
+  type RankingPairsOptions,
+  readRankingPairs,
+  withGaps,
+} from './ranking-pairs.js';
 export { learningRateAt, type ScheduleName, type ScheduleOptions, SCHEDULES } from './schedule.js';
 export { checkpointFolder, checkpointSteps, openRun, runFolder } from './checkpoints.js';
 export {
@@ -13,3 +20,12 @@ export {
 } from './options.js';
 export { type TrainingState } from './state.js';
 export { train } from './train.js';
+export {
+  measurePairs,
+  rankerFromLanguageModel,
+  type RankerStep,
+  type RankerValidation,
+  trainRanker,
+  type TrainRankerOptions,
+  type TrainRankerResult,
+} from './train-ranker.js';

@@ -90,24 +90,51 @@ export class Adam {
     }: { readonly rate: number; readonly decay: number; readonly scale: number },
   ): void {
     const { beta1, beta2, epsilon } = this.#options;
-    const end = parameter.offset + parameter.length;
-    for (let start = parameter.offset; start < end; start += kernel.length) {
-      const stop = Math.min(end, start + kernel.length);
-      const places: readonly (readonly [Float32Array, Float32Array])[] = [
-        [kernel.weights, parameters.buffer.subarray(start, stop)],
-        [kernel.firstMoments, this.firstMoments.buffer.subarray(start, stop)],
-        [kernel.secondMoments, this.secondMoments.buffer.subarray(start, stop)],
-      ];
-      for (const [inside, outside] of places) inside.set(outside);
-      kernel.gradients.set(gradients.buffer.subarray(start, stop));
-      kernel.adam(stop - start, rate, beta1, beta2, epsilon, decay, scale);
-      for (const [inside, outside] of places) outside.set(inside.subarray(0, stop - start));
-    }
+    moveWeights(
+      parameters.view(parameter),
+      gradients.view(parameter),
+      this.firstMoments.view(parameter),
+      this.secondMoments.view(parameter),
+      { rate, decay, scale, beta1, beta2, epsilon },
+    );
+  }
+}
+
+/** The numbers of one step of Adam. */
+export interface AdamStep {
+  readonly rate: number;
+  readonly decay: number;
+  /** What gradients are multiplied by. */
+  readonly scale: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+/** Moves weights and their moments, all of one length, by one step of Adam without correction. */
+export function moveWeights(
+  weights: Float32Array,
+  gradients: Float32Array,
+  firstMoments: Float32Array,
+  secondMoments: Float32Array,
+  { rate, decay, scale, beta1, beta2, epsilon }: AdamStep,
+): void {
+  for (let start = 0; start < weights.length; start += kernel.length) {
+    const stop = Math.min(weights.length, start + kernel.length);
+    const places: readonly (readonly [Float32Array, Float32Array])[] = [
+      [kernel.weights, weights.subarray(start, stop)],
+      [kernel.firstMoments, firstMoments.subarray(start, stop)],
+      [kernel.secondMoments, secondMoments.subarray(start, stop)],
+    ];
+    for (const [inside, outside] of places) inside.set(outside);
+    kernel.gradients.set(gradients.subarray(start, stop));
+    kernel.adam(stop - start, rate, beta1, beta2, epsilon, decay, scale);
+    for (const [inside, outside] of places) outside.set(inside.subarray(0, stop - start));
   }
 }
 
 /** The sum of squares, in double precision. */
-function sumOfSquares(values: Float32Array): number {
+export function sumOfSquares(values: Float32Array): number {
   let total = 0;
   for (let start = 0; start < values.length; start += kernel.length) {
     const stretch = values.subarray(start, start + kernel.length);

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { generateText, streamText } from 'ai';
+import { languageModel } from 'dialogpt/ai-sdk';
+import { UserError } from '../../src/base/errors.js';
+import { type DialogModel, loadModel } from '../../src/decoding/index.js';
+import { golden } from '../support/files.js';
+
+let model: DialogModel;
+before(async () => {
+  model = await loadModel(golden('ranking', 'reverse'), { threads: 1 });
+});
+after(() => model[Symbol.asyncDispose]());
+
+const call = { prompt: 'Hello there', seed: 4, maxOutputTokens: 7 };
+
+async function plainReply(history: readonly string[], options: object): Promise<string> {
+  let text = '';
+  for await (const piece of model.reply(history, options)) text += piece;
+  return text;
+}
+
+describe('the AI SDK', () => {
+  it('generates with usage and a reason to end', async () => {
+    const result = await generateText({ model: languageModel(model), ...call });
+    assert.equal(result.text, await plainReply(['Hello there'], { seed: 4, maxNewTokens: 7 }));
+    assert.equal(result.finishReason, 'length');
+    assert.equal(result.usage.inputTokens, 'Hello there'.length + 1);
+    assert.equal(result.usage.outputTokens, 7);
+    assert.deepEqual(result.warnings, []);
+  });
+
+  it('streams the same', async () => {
+    const whole = await generateText({ model: languageModel(model), ...call });
+    const result = streamText({ model: languageModel(model), ...call });
+    const pieces: string[] = [];
+    for await (const piece of result.textStream) pieces.push(piece);
+    assert.equal(pieces.join(''), whole.text);
+    assert.equal(await result.finishReason, 'length');
+    assert.deepEqual((await result.usage).outputTokens, 7);
+  });
+
+  it('reads a conversation, and temperature 0 as the likeliest tokens', async () => {
+    const result = await generateText({
+      model: languageModel(model, { options: { maxNewTokens: 5 } }),
+      temperature: 0,
+      messages: [
+        { role: 'user', content: 'Hi' },
+        { role: 'assistant', content: 'Hello' },
+        { role: 'user', content: [{ type: 'text', text: 'And now?' }] },
+      ],
+    });
+    const options = { doSample: false, maxNewTokens: 5 };
+    assert.equal(result.text, await plainReply(['Hi', 'Hello', 'And now?'], options));
+  });
+
+  it('takes system messages for the persona if told, and warns otherwise', async () => {
+    const system = 'I like tea.';
+    const { text, warnings } = await generateText({ model: languageModel(model), system, ...call });
+    assert.equal(text, await plainReply(['Hello there'], { seed: 4, maxNewTokens: 7 }));
+    assert.deepEqual(
+      warnings?.map((warning) => (warning.type === 'unsupported' ? warning.feature : '')),
+      ['system messages'],
+    );
+    const persona = languageModel(model, { systemAsPersona: true });
+    const other = await generateText({ model: persona, system, ...call });
+    assert.equal(
+      other.text,
+      await plainReply(['Hello there'], { seed: 4, maxNewTokens: 7, persona: [system] }),
+    );
+    assert.deepEqual(other.warnings, []);
+  });
+
+  it('warns of settings that it has no use for, and takes its own', async () => {
+    const { text, warnings } = await generateText({
+      model: languageModel(model),
+      ...call,
+      stopSequences: ['x'],
+      presencePenalty: 1,
+      providerOptions: { dialogpt: { numBeams: 3, doSample: false } },
+    });
+    const options = { maxNewTokens: 7, numBeams: 3, doSample: false };
+    assert.equal(text, await plainReply(['Hello there'], options));
+    assert.equal(warnings?.length, 2);
+    await assert.rejects(
+      generateText({
+        model: languageModel(model),
+        ...call,
+        maxRetries: 0,
+        providerOptions: { dialogpt: { numBeams: 0 } },
+      }),
+      UserError,
+    );
+  });
+
+  it('ends at a signal', async () => {
+    const controller = new AbortController();
+    const result = streamText({
+      model: languageModel(model),
+      prompt: 'Hello',
+      maxOutputTokens: 60,
+      providerOptions: { dialogpt: { minNewTokens: 60 } },
+      abortSignal: controller.signal,
+      onError: () => undefined,
+    });
+    let pieces = 0;
+    for await (const part of result.fullStream) {
+      if (part.type === 'text-delta') pieces += 1;
+      if (pieces === 2) controller.abort();
+      if (part.type === 'abort') break;
+    }
+    assert.ok(pieces < 60);
+    await assert.rejects(
+      generateText({ model: languageModel(model), ...call, abortSignal: AbortSignal.abort() }),
+      { name: 'AbortError' },
+    );
+    assert.ok((await generateText({ model: languageModel(model), ...call })).text.length > 0);
+  });
+});
