@@ -14,7 +14,8 @@ import { normaliseText } from './normalise.js';
 export interface Submission {
   /** In lower case; empty where the permalink names none. */
   readonly subreddit: string;
-  readonly title: string;
+  /** UTF-8. */
+  readonly title: Buffer;
 }
 
 export interface Comment {
@@ -23,8 +24,8 @@ export interface Comment {
   /** The id of what it answers, with its `t1_` or `t3_`. */
   readonly parent: string;
   readonly score: number;
-  /** Empty where it is too long to be a turn. */
-  readonly text: string;
+  /** UTF-8; empty where it is too long to be a turn. */
+  readonly text: Buffer;
 }
 
 export interface Thread {
@@ -67,19 +68,23 @@ export function conversationsOf(
   rules: ThreadRules,
   counts: ConversationCounts,
 ): string[] {
-  const comments = [...thread.comments.values()].sort(byParentThenId);
-  const answered = new Set(rules.leavesOnly ? comments.map(({ parent }) => parent) : []);
+  const answered = new Set<string>();
+  if (rules.leavesOnly) for (const { parent } of thread.comments.values()) answered.add(parent);
   const turns = new TurnCache(rules);
-  const lines: string[] = [];
+  const found: { readonly comment: Comment; readonly line: string }[] = [];
   const skip = (reason: SkipReason): void => {
     counts.skips[reason] = (counts.skips[reason] ?? 0) + 1;
   };
-  for (const comment of comments) {
+  const refused = refuseThread(thread, rules);
+  for (const comment of thread.comments.values()) {
     if (rules.keepKeys?.has(`${thread.id}\t${comment.id}\tkeep`) === false) continue;
     if (answered.has(comment.id)) continue;
-    const reason = refuse(thread, comment, rules);
-    if (reason !== undefined) {
-      skip(reason);
+    if (refused !== undefined) {
+      skip(refused);
+      continue;
+    }
+    if (comment.score < rules.minScore) {
+      skip('low_score');
       continue;
     }
     const chain = contextOf(thread, comment, rules);
@@ -95,12 +100,13 @@ export function conversationsOf(
       const written = conversation.map(write);
       const response = written.pop() ?? '';
       const context = written.join(' EOS ');
-      lines.push(`${thread.id},${comment.parent},${comment.id}\t${context}\t${response}`);
+      const line = `${thread.id},${comment.parent},${comment.id}\t${context}\t${response}`;
+      found.push({ comment, line });
       counts.conversations++;
       counts.responseWords += wordsOf(conversation.slice(-1));
     }
   }
-  return lines;
+  return found.sort((a, b) => byParentThenId(a.comment, b.comment)).map(({ line }) => line);
 }
 
 function byParentThenId(a: Comment, b: Comment): number {
@@ -108,14 +114,11 @@ function byParentThenId(a: Comment, b: Comment): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/** Why a comment cannot be a response, before its context is looked at. */
-function refuse(thread: Thread, comment: Comment, rules: ThreadRules): SkipReason | undefined {
-  if (rules.blockedSubreddits !== undefined) {
-    const subreddit = thread.submission?.subreddit ?? '';
-    if (subreddit === '') return 'missing';
-    if (rules.blockedSubreddits.includes(subreddit)) return 'bad_subreddit';
-  }
-  return comment.score < rules.minScore ? 'low_score' : undefined;
+/** Why no comment of a thread can be a response. */
+function refuseThread({ submission }: Thread, rules: ThreadRules): SkipReason | undefined {
+  if (rules.blockedSubreddits === undefined) return undefined;
+  if (submission === undefined || submission.subreddit === '') return 'missing';
+  return rules.blockedSubreddits.includes(submission.subreddit) ? 'bad_subreddit' : undefined;
 }
 
 /** A comment, or the title of the thread's submission. */
@@ -129,7 +132,7 @@ function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source
   const chain: Source[] = [];
   let current: Comment | undefined = comment;
   for (let depth = rules.maxDepth; depth > 0 && current !== undefined; depth--) {
-    if (current.text === '') break;
+    if (current.text.length === 0) break;
     chain.push(current);
     if (rules.useTitle && current.parent.startsWith('t3_')) {
       if (thread.submission === undefined) return undefined;
@@ -157,7 +160,9 @@ class TurnCache {
   }
 
   #make(source: Source): Turn {
-    const text = normaliseText('title' in source ? `title: ${source.title}` : source.text);
+    const text = normaliseText(
+      'title' in source ? `title: ${source.title.toString()}` : source.text.toString(),
+    );
     return {
       weight: this.#weight(text),
       text,
