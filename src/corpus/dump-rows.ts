@@ -85,7 +85,7 @@ export class RowReader {
       readFileSync(new URL('./kernels/rows.wasm', import.meta.url)),
     );
     const { exports } = new WebAssembly.Instance(module, {
-      rows: {
+      'rows.asc': {
         mend: (start: number, length: number) => this.#mend(start, length),
         keeps: (start: number, threadLength: number, idLength: number) =>
           this.#keeps(start, threadLength, idLength),
@@ -98,7 +98,9 @@ export class RowReader {
    * The rows of a block of lines, cut as Python's universal newlines cut them; empty lines are left
    * out. Submissions are numbered from 0. The block's bytes may be changed.
    */
-  read(kind: DumpKind, block: Uint8Array): Rows {
+  read(kind: DumpKind, bytes: Uint8Array<ArrayBuffer>): Rows {
+    // A buffer's search is many times as fast as an array's.
+    const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     const { rules, partitions, keepKeys } = this.#settings;
     const kernel = this.#kernel;
     this.#kind = kind;
@@ -145,12 +147,12 @@ export class RowReader {
   }
 }
 
-function replace(bytes: Uint8Array, from: number, to: number): void {
+function replace(bytes: Buffer, from: number, to: number): void {
   for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + 1)) bytes[at] = to;
 }
 
 /** Makes the lines that `isBad` no JSON. */
-function spoilLines(block: Uint8Array, isBad: (line: Uint8Array) => boolean): void {
+function spoilLines(block: Buffer, isBad: (line: Uint8Array) => boolean): void {
   for (let start = 0; start < block.length;) {
     const found = block.indexOf(LINE_FEED, start);
     const end = found < 0 ? block.length : found;

@@ -4,11 +4,9 @@
 // is out of the ordinary is handed to `mend`, which answers with the same line in ordinary form.
 
 /** Writes the line, in ordinary form, where `reserve` says; its length, or 0 for no JSON object. */
-@external('rows', 'mend')
 declare function mend(start: usize, length: i32): i32;
 
 /** Whether to keep the comment whose thread and id stand one after the other at `start`. */
-@external('rows', 'keeps')
 declare function keeps(start: usize, threadLength: i32, idLength: i32): bool;
 
 const SUBMISSIONS: i32 = 0;
@@ -93,7 +91,7 @@ export function prepare(
   countsWords = inWords;
   isKeyed = keyed;
   ends = (__heap_base + 15) & ~15;
-  input = ends + (<usize>partitions << 2);
+  input = ends + ((<usize>partitions) << 2);
   inputEnd = input + length;
   rows = inputEnd + PADDING;
   out = rows;
@@ -405,12 +403,12 @@ function readCharacter(at: usize): u32 {
     after = at + 1;
     return first;
   }
-  const second = <u32>load<u8>(at + 1) & 0x3f;
+  const second = (<u32>load<u8>(at + 1)) & 0x3f;
   if (first < 0xe0) {
     after = at + 2;
     return ((first & 0x1f) << 6) | second;
   }
-  const third = <u32>load<u8>(at + 2) & 0x3f;
+  const third = (<u32>load<u8>(at + 2)) & 0x3f;
   if (first < 0xf0) {
     after = at + 3;
     return ((first & 0x0f) << 12) | (second << 6) | third;
@@ -666,14 +664,14 @@ function writeComment(): void {
 
 /** Sorts the rows by partition, keeping their order, and returns where they went. */
 function sortRows(): usize {
-  memory.fill(ends, 0, <usize>partitions << 2);
+  memory.fill(ends, 0, (<usize>partitions) << 2);
   for (let row = rows; row < out; row += load<u32>(row, LENGTH)) {
-    const counter = ends + (<usize>load<u32>(row, KIND) << 2);
+    const counter = ends + ((<usize>load<u32>(row, KIND)) << 2);
     store<u32>(counter, load<u32>(counter) + load<u32>(row, LENGTH));
   }
   let total: u32 = 0;
   for (let partition = 0; partition < partitions; partition++) {
-    const counter = ends + (<usize>partition << 2);
+    const counter = ends + ((<usize>partition) << 2);
     const length = load<u32>(counter);
     store<u32>(counter, total);
     total += length;
@@ -682,7 +680,7 @@ function sortRows(): usize {
   makeRoom(sorted + total);
   for (let row = rows; row < out;) {
     const length = load<u32>(row, LENGTH);
-    const counter = ends + (<usize>load<u32>(row, KIND) << 2);
+    const counter = ends + ((<usize>load<u32>(row, KIND)) << 2);
     const place = load<u32>(counter);
     store<u32>(row, kind, KIND);
     memory.copy(sorted + place, row, length);
