@@ -144,6 +144,8 @@ function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source
   return chain.reverse();
 }
 
+const TITLE_PREFIX = Buffer.from('title: ');
+
 /** Every turn's written form, made once however many conversations it stands in. */
 class TurnCache {
   readonly #rules: ThreadRules;
@@ -161,7 +163,7 @@ class TurnCache {
 
   #make(source: Source): Turn {
     const text = normaliseText(
-      'title' in source ? `title: ${source.title.toString()}` : source.text.toString(),
+      'title' in source ? Buffer.concat([TITLE_PREFIX, source.title]) : source.text,
     );
     return {
       weight: this.#weight(text),

@@ -3,6 +3,8 @@
 // as dumps are written and follows reddit.py's `extract_submissions` and `extract_comments`. What
 // is out of the ordinary is handed to `mend`, which answers with the same line in ordinary form.
 
+import { isDigit, isSpace, makeRoom, writeCharacter } from './characters.asc';
+
 /** Writes the line, in ordinary form, where `reserve` says; its length, or 0 for no JSON object. */
 declare function mend(start: usize, length: i32): i32;
 
@@ -71,11 +73,6 @@ export function endsAddress(): usize {
   return ends;
 }
 
-function makeRoom(end: usize): void {
-  const pages = <i32>((end + PADDING + 0xffff) >>> 16) - memory.size();
-  if (pages > 0) memory.grow(pages);
-}
-
 /** Prepares for a block of `length` bytes and returns where they go. */
 export function prepare(
   length: i32,
@@ -96,13 +93,13 @@ export function prepare(
   rows = inputEnd + PADDING;
   out = rows;
   // A line names its fields, so that its row is shorter than itself.
-  makeRoom(rows + length);
+  makeRoom(rows + length + PADDING);
   return input;
 }
 
 /** A place for a mended line, behind what its row may take. */
 export function reserve(length: i32): usize {
-  makeRoom(out + 2 * (<usize>length + PADDING) + (inputEnd - input));
+  makeRoom(out + 2 * (<usize>length + PADDING) + (inputEnd - input) + PADDING);
   return out + length + PADDING;
 }
 
@@ -326,10 +323,6 @@ function skipDigits(start: usize): usize {
   return at;
 }
 
-function isDigit(byte: u8): bool {
-  return byte - 0x30 < 10;
-}
-
 /** The position after the string whose characters begin at `start`, or 0. */
 function skipString(start: usize): usize {
   const quotes = i8x16.splat(QUOTE);
@@ -445,45 +438,6 @@ function readEscape(at: usize): u32 {
   if ((low & 0xfc00) != 0xdc00) return 0xfffd;
   after = at + 11;
   return 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
-}
-
-/** Writes a character as UTF-8 and returns the position after it. */
-function writeCharacter(to: usize, code: u32): usize {
-  if (code < 0x80) {
-    store<u8>(to, code);
-    return to + 1;
-  }
-  if (code < 0x800) {
-    store<u8>(to, 0xc0 | (code >> 6));
-    store<u8>(to + 1, 0x80 | (code & 0x3f));
-    return to + 2;
-  }
-  if (code < 0x10000) {
-    store<u8>(to, 0xe0 | (code >> 12));
-    store<u8>(to + 1, 0x80 | ((code >> 6) & 0x3f));
-    store<u8>(to + 2, 0x80 | (code & 0x3f));
-    return to + 3;
-  }
-  store<u8>(to, 0xf0 | (code >> 18));
-  store<u8>(to + 1, 0x80 | ((code >> 12) & 0x3f));
-  store<u8>(to + 2, 0x80 | ((code >> 6) & 0x3f));
-  store<u8>(to + 3, 0x80 | (code & 0x3f));
-  return to + 4;
-}
-
-/** Python's white space (`str.isspace`). */
-function isSpace(code: u32): bool {
-  if (code < 0x80) return code == 0x20 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31);
-  if (code < 0x1680) return code == 0x85 || code == 0xa0;
-  if (code >= 0x2000 && code <= 0x200a) return true;
-  return (
-    code == 0x1680 ||
-    code == 0x2028 ||
-    code == 0x2029 ||
-    code == 0x202f ||
-    code == 0x205f ||
-    code == 0x3000
-  );
 }
 
 /** Copies a string's characters and returns the position after them. */
@@ -677,7 +631,7 @@ function sortRows(): usize {
     total += length;
   }
   const sorted = out;
-  makeRoom(sorted + total);
+  makeRoom(sorted + total + PADDING);
   for (let row = rows; row < out;) {
     const length = load<u32>(row, LENGTH);
     const counter = ends + ((<usize>load<u32>(row, KIND)) << 2);
