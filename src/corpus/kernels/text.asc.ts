@@ -34,7 +34,8 @@ export function prepare(length: i32): usize {
   // No step makes more of a text than this: " __url__" of "http", "__url__" of "URL", and a token
   // of each character.
   const most = (<usize>length + PADDING) * 3;
-  input = (__heap_base + 15) & ~15;
+  // Behind zeros, for looks at the byte before.
+  input = (__heap_base + PADDING) & ~15;
   inputEnd = input + length;
   words = inputEnd + PADDING;
   plain = words + most;
@@ -50,15 +51,46 @@ export function outputAddress(): usize {
 
 /** Normalises the text, which `minimal_norm_sentence` has been through; the result's length. */
 export function normalise(): i32 {
-  memory.fill(inputEnd, 0, PADDING);
-  const wordsEnd = cutLinks();
-  memory.fill(wordsEnd, 0, PADDING);
-  const plainEnd = filter(wordsEnd);
-  memory.fill(plainEnd, 0, PADDING);
-  return <i32>(tokenise(plainEnd) - output);
+  clear(inputEnd);
+  if (hasLinksOrTags()) {
+    const wordsEnd = cutLinks();
+    clear(wordsEnd);
+    filter(words, wordsEnd);
+  } else {
+    filter(input, inputEnd);
+  }
+  clear(filtered);
+  return <i32>(tokenise(filtered) - output);
+}
+
+/** Sixty-four zeros, so that nothing behind a text is taken for its continuation. */
+function clear(at: usize): void {
+  const zeros = i8x16.splat(0);
+  v128.store(at, zeros);
+  v128.store(at, zeros, 16);
+  v128.store(at, zeros, 32);
+  v128.store(at, zeros, 48);
 }
 
 // ---- Links and tags ------------------------------------------------------------------------
+
+function hasLinksOrTags(): bool {
+  const hashes = i8x16.splat(HASH);
+  const toLower = i8x16.splat(0x20);
+  const h = i8x16.splat(0x68);
+  const t = i8x16.splat(0x74);
+  for (let at = input; at < inputEnd; at += 16) {
+    const bytes = v128.load(at);
+    const starts = v128.and(
+      i8x16.eq(v128.or(bytes, toLower), h),
+      i8x16.eq(v128.or(v128.load(at, 1), toLower), t),
+    );
+    const seconds = i8x16.eq(v128.or(v128.load(at, 2), toLower), t);
+    const found = v128.or(i8x16.eq(bytes, hashes), v128.and(starts, seconds));
+    if (v128.any_true(found)) return true;
+  }
+  return false;
+}
 
 /** Copies the words but `#tags`, each cut where a link begins, set apart by single spaces. */
 function cutLinks(): usize {
@@ -148,24 +180,25 @@ let filtered: usize = 0;
  * Writes out abbreviations, keeps `__mention__` and `__url__` (also where "MENTION" and "URL" were
  * written), and makes a space of what is not in the alphabet.
  */
-function filter(end: usize): usize {
+function filter(start: usize, end: usize): void {
   filtered = plain;
-  for (let at = words; at < end;) {
+  for (let at = start; at < end;) {
+    const bytes = v128.load(at);
+    const easy = <usize>ctz(~i8x16.bitmask(areEasy(bytes)));
+    if (easy > 0) {
+      const length = min(easy, end - at);
+      v128.store(filtered, bytes);
+      filtered += length;
+      at += length;
+      continue;
+    }
     const byte = load<u8>(at);
-    if (isLetter(byte)) {
-      if (load<u8>(at + 1) == SLASH) {
-        const length = expand(at);
-        if (length > 0) {
-          at += length;
-          continue;
-        }
-      }
-      keep(byte);
-      at++;
+    if (byte == SLASH) {
+      at += expand(at - 1);
     } else if (byte == UNDERSCORE) {
       at += filterMark(at);
     } else if (byte < 0x80) {
-      keep(isAllowed(byte) ? byte : SPACE);
+      keep(isLetter(byte) || isAllowed(byte) ? byte : SPACE);
       at++;
     } else {
       const quote = load<u32>(at) & 0xffffff;
@@ -176,7 +209,21 @@ function filter(end: usize): usize {
       while ((load<u8>(at) & 0xc0) == 0x80) at++;
     }
   }
-  return filtered;
+}
+
+/** Which of sixteen bytes stay as they are: spaces, digits, letters that end no "MENTION" or "URL". */
+function areEasy(bytes: v128): v128 {
+  const digits = i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(0x30)), i8x16.splat(10));
+  const ends = v128.or(i8x16.eq(bytes, i8x16.splat(0x4e)), i8x16.eq(bytes, i8x16.splat(0x4c)));
+  return v128.or(
+    v128.or(digits, i8x16.eq(bytes, i8x16.splat(SPACE))),
+    v128.andnot(areLetters(bytes), ends),
+  );
+}
+
+function areLetters(bytes: v128): v128 {
+  const lower = v128.or(bytes, i8x16.splat(0x20));
+  return i8x16.lt_u(i8x16.sub(lower, i8x16.splat(0x61)), i8x16.splat(26));
 }
 
 /** Whether a byte that is no letter is in the alphabet. */
@@ -197,18 +244,28 @@ function isAllowed(byte: u8): bool {
   );
 }
 
-/** Writes out the abbreviation at `at`, if there is one, and returns its length. */
+/**
+ * Writes out the abbreviation whose letter, already kept, is at `at`, or makes a space of its
+ * slash. Returns how much is done from the slash on.
+ */
 function expand(at: usize): usize {
   const three = load<u32>(at) & 0xffffff;
-  if (three == 0x632f62) return keepText('because', 3);
-  if (three == 0x6b2f6a) return keepText('just kidding', 3);
-  if (three == 0x6f2f77) return keepText('without', 3);
-  return (three & 0xffff) == 0x2f77 ? keepText('with', 2) : 0;
+  if (three == 0x632f62) return replaceLetter('because', 2);
+  if (three == 0x6b2f6a) return replaceLetter('just kidding', 2);
+  if (three == 0x6f2f77) return replaceLetter('without', 2);
+  if ((three & 0xffff) == 0x2f77) return replaceLetter('with', 1);
+  keep(SPACE);
+  return 1;
 }
 
-function keepText(text: string, length: usize): usize {
+function replaceLetter(text: string, done: usize): usize {
+  filtered--;
+  return keepText(text, done);
+}
+
+function keepText(text: string, done: usize): usize {
   for (let index = 0; index < text.length; index++) keep(<u8>text.charCodeAt(index));
-  return length;
+  return done;
 }
 
 /** Keeps the mark that begins with the `_` at `at`, or makes a space of that; its length. */
@@ -228,10 +285,10 @@ function keep(byte: u8): void {
     filtered = to + 1;
     if (byte == 0x4e && to >= plain + 6 && isMentionWord(to - 6)) {
       filtered = to - 6;
-      keepMark('__mention__');
+      keepText('__mention__', 0);
     } else if (byte == 0x4c && to >= plain + 2 && isUrlWord(to - 2)) {
       filtered = to - 2;
-      keepMark('__url__');
+      keepText('__url__', 0);
     }
     return;
   }
@@ -252,10 +309,6 @@ function isUrlWord(at: usize): bool {
   return load<u16>(at) == 0x5255; // UR
 }
 
-function keepMark(mark: string): void {
-  for (let index = 0; index < mark.length; index++) keep(<u8>mark.charCodeAt(index));
-}
-
 // ---- Tokens --------------------------------------------------------------------------------
 
 /** Writes the tokens, set apart by single spaces, and returns where they end. */
@@ -264,6 +317,14 @@ function tokenise(end: usize): usize {
   for (let at = plain; at < end;) {
     if (load<u8>(at) == SPACE) {
       at++;
+      continue;
+    }
+    const easy = easyWordsLength(at);
+    if (easy > 0) {
+      if (to > output) store<u8>(to++, SPACE);
+      v128.store(to, v128.load(at));
+      to += easy;
+      at += easy;
       continue;
     }
     const stop = tokenEnd(at);
@@ -280,6 +341,17 @@ function tokenise(end: usize): usize {
     }
   }
   return to;
+}
+
+/** The length of words of letters alone, with single spaces between them and one behind them. */
+function easyWordsLength(at: usize): usize {
+  const bytes = v128.load(at);
+  const spaces = i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(SPACE)));
+  const letters = i8x16.bitmask(areLetters(bytes));
+  const others = ~(letters | (spaces & ~(spaces << 1)));
+  // The words end before the last space that only letters and single spaces come before.
+  const ends = spaces & ((1 << ctz(others)) - 1);
+  return ends == 0 ? 0 : 31 - clz(ends);
 }
 
 /**
