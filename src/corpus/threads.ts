@@ -168,7 +168,7 @@ class TurnCache {
     return {
       weight: this.#weight(text),
       text,
-      words: text === '' ? 0 : text.split(' ').length,
+      words: countWords(text),
       hasLink: text.includes('__url__'),
       hasBrackets: /[[\]()]/.test(text),
       hasCapitals: /[A-Z]{5}/.test(text),
@@ -181,6 +181,14 @@ class TurnCache {
     const discarded = discardTargetKeys?.has(createHash('sha224').update(text).digest('hex'));
     return discarded === true || keywords.foundIn(text) ? '0.0' : '1.0';
   }
+}
+
+/** How many words there are between single spaces. */
+function countWords(text: string): number {
+  if (text === '') return 0;
+  let words = 1;
+  for (let at = text.indexOf(' '); at >= 0; at = text.indexOf(' ', at + 1)) words++;
+  return words;
 }
 
 function write({ weight, text }: Turn): string {
