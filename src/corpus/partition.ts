@@ -58,10 +58,9 @@ function gather(pieces: readonly Uint8Array[], splitSize: number): ReadonlyMap<s
       } else {
         const group = Math.floor(row.number / splitSize);
         // The original reads a row without a title as none at all, but knows the thread.
-        const submission =
-          row.text.length > 0
-            ? { subreddit: row.second.toLowerCase(), title: row.text }
-            : undefined;
+        const submission = !row.text.isEmpty
+          ? { subreddit: row.second.toLowerCase(), title: row.text }
+          : undefined;
         if (thread === undefined) {
           threads.set(row.thread, { group, submission, comments: new Map() });
         } else if (group <= thread.group) {

@@ -6,6 +6,28 @@ const SECOND = 20;
 const THIRD = 24;
 const HEADER = 28;
 
+/** A text within rows; made a piece of its own only when it is needed. */
+export class RowText {
+  readonly #rows: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(rows: Buffer, start: number, end: number) {
+    this.#rows = rows;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get isEmpty(): boolean {
+    return this.#start === this.#end;
+  }
+
+  /** UTF-8. */
+  get bytes(): Buffer {
+    return this.#rows.subarray(this.#start, this.#end);
+  }
+}
+
 /** Goes through rows as `RowReader` writes them (see there for what they hold), one at a time. */
 export class RowCursor {
   readonly #bytes: Buffer;
@@ -51,10 +73,9 @@ export class RowCursor {
     return this.#text(start, this.#length(THIRD));
   }
 
-  /** The text's bytes, in UTF-8. */
-  get text(): Buffer {
+  get text(): RowText {
     const keys = this.#length(FIRST) + this.#length(SECOND) + this.#length(THIRD);
-    return this.#bytes.subarray(this.#start + HEADER + keys, this.#end);
+    return new RowText(this.#bytes, this.#start + HEADER + keys, this.#end);
   }
 
   #length(field: number): number {

@@ -4,6 +4,7 @@ import type { SkipReason } from './extract-tasks.js';
 import type { KeySet } from './key-set.js';
 import type { Keywords } from './keywords.js';
 import { normaliseText } from './normalise.js';
+import type { RowText } from './row-cursor.js';
 
 /**
  * The second step, reddit.py's `save_convo`: the comments of one thread become conversations.
@@ -14,8 +15,7 @@ import { normaliseText } from './normalise.js';
 export interface Submission {
   /** In lower case; empty where the permalink names none. */
   readonly subreddit: string;
-  /** UTF-8. */
-  readonly title: Buffer;
+  readonly title: RowText;
 }
 
 export interface Comment {
@@ -24,8 +24,8 @@ export interface Comment {
   /** The id of what it answers, with its `t1_` or `t3_`. */
   readonly parent: string;
   readonly score: number;
-  /** UTF-8; empty where it is too long to be a turn. */
-  readonly text: Buffer;
+  /** Empty where it is too long to be a turn. */
+  readonly text: RowText;
 }
 
 export interface Thread {
@@ -132,7 +132,7 @@ function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source
   const chain: Source[] = [];
   let current: Comment | undefined = comment;
   for (let depth = rules.maxDepth; depth > 0 && current !== undefined; depth--) {
-    if (current.text.length === 0) break;
+    if (current.text.isEmpty) break;
     chain.push(current);
     if (rules.useTitle && current.parent.startsWith('t3_')) {
       if (thread.submission === undefined) return undefined;
@@ -163,7 +163,7 @@ class TurnCache {
 
   #make(source: Source): Turn {
     const text = normaliseText(
-      'title' in source ? Buffer.concat([TITLE_PREFIX, source.title]) : source.text,
+      'title' in source ? Buffer.concat([TITLE_PREFIX, source.title.bytes]) : source.text.bytes,
     );
     return {
       weight: this.#weight(text),
