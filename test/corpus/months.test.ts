@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { z } from 'zod';
+import { writeRedditDumps } from '../../bench/reddit-dumps.js';
 import { exists } from '../../src/base/files.js';
 import { downloadMonth, parseChecksums } from '../../src/corpus/download.js';
+import { LEAST_MEMORY, planMemory } from '../../src/corpus/memory.js';
 import { parseMonths } from '../../src/corpus/months.js';
 import { joinMonths, prepareDummy, presets } from '../../src/corpus/presets.js';
 import { readRank, shareOf } from '../../src/base/rank.js';
 import { countCorpus } from '../../src/corpus/statistics.js';
 import { readStatus, remainingSeconds } from '../../src/corpus/status.js';
 import { writeFileWhole } from '../../src/base/files.js';
-import { temporaryFolder } from '../support/files.js';
+import { repository, temporaryFolder } from '../support/files.js';
 
 describe('months', () => {
   it('are single or from one to another', () => {
@@ -43,6 +47,62 @@ describe('months', () => {
     const items = ['a', 'b', 'c', 'd', 'e'];
     const shares = [0, 1, 2].map((rank) => shareOf(items, { rank, size: 3 }));
     assert.deepEqual(shares, [['a', 'd'], ['b', 'e'], ['c']]);
+  });
+
+  it('share the memory, with as many threads as fit', () => {
+    assert.deepEqual(planMemory(4e9, 2, 4), { jobs: 2, threads: 4, data: 3.65e9 });
+    assert.deepEqual(planMemory(LEAST_MEMORY, 2, 4), { jobs: 1, threads: 1, data: 16e6 });
+    assert.throws(() => planMemory(64e6, 1, 2), /--memory 64MB is too little: .* take 231MB/);
+  });
+
+  it('are shared out among processes that a launcher numbers', async (context) => {
+    const [input, output] = [await temporaryFolder(context), await temporaryFolder(context)];
+    for (const month of ['2018-01', '2018-02', '2018-03']) {
+      await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
+    }
+    const main = join(repository, 'dist', 'src', 'cli', 'main.js');
+    const flags = ['2018-01..2018-03', '--reddit-input', input, '--reddit-output', output];
+    const run = (environment: NodeJS.ProcessEnv): string[] => {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [main, 'data', 'extract', ...flags, '--json'],
+        { env: { ...process.env, ...environment }, encoding: 'utf8' },
+      );
+      assert.equal(status, 0, stderr);
+      const lines = stdout.trim().split('\n');
+      return lines.map((line) => z.object({ month: z.string() }).parse(JSON.parse(line)).month);
+    };
+    const open = (rank: number) => ({
+      OMPI_COMM_WORLD_RANK: String(rank),
+      OMPI_COMM_WORLD_SIZE: '2',
+    });
+    assert.deepEqual(run(open(0)), ['2018-01', '2018-03']);
+    assert.equal(await exists(join(output, 'conv', '2018-02.tsv')), false);
+    assert.deepEqual(run(open(1)), ['2018-02']);
+    // What one rank has done, another launch finds done.
+    assert.deepEqual(run({ SLURM_PROCID: '0', SLURM_NTASKS: '1' }).length, 3);
+  });
+
+  const hasMpirun = spawnSync('mpirun', ['--version']).status === 0;
+  it('are shared out by mpirun', { skip: !hasMpirun && 'needs mpirun' }, async (context) => {
+    const [input, output] = [await temporaryFolder(context), await temporaryFolder(context)];
+    for (const month of ['2018-01', '2018-02']) {
+      await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
+    }
+    const main = join(repository, 'dist', 'src', 'cli', 'main.js');
+    const { status, stderr } = spawnSync(
+      'mpirun',
+      [
+        ...['-n', '2', '--oversubscribe', '--allow-run-as-root', process.execPath, main],
+        ...['data', 'extract', '2018-01..2018-02'],
+        ...['--reddit-input', input, '--reddit-output', output],
+      ],
+      { encoding: 'utf8' },
+    );
+    assert.equal(status, 0, stderr);
+    for (const month of ['2018-01', '2018-02']) {
+      assert.ok(await exists(join(output, 'conv', `${month}.stat.json`)), month);
+    }
   });
 
   it('are joined without their keys, once all are there', async (context) => {
