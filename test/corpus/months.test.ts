@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +14,9 @@ import { readRank, shareOf } from '../../src/base/rank.js';
 import { countCorpus } from '../../src/corpus/statistics.js';
 import { readStatus, remainingSeconds } from '../../src/corpus/status.js';
 import { writeFileWhole } from '../../src/base/files.js';
-import { repository, temporaryFolder } from '../support/files.js';
+import { mainFile, runCommand } from '../support/command.js';
+import { launchers, startRanks } from '../support/mpi.js';
+import { temporaryFolder } from '../support/files.js';
 
 describe('months', () => {
   it('are single or from one to another', () => {
@@ -60,50 +61,39 @@ describe('months', () => {
     for (const month of ['2018-01', '2018-02', '2018-03']) {
       await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
     }
-    const main = join(repository, 'dist', 'src', 'cli', 'main.js');
     const flags = ['2018-01..2018-03', '--reddit-input', input, '--reddit-output', output];
-    const run = (environment: NodeJS.ProcessEnv): string[] => {
-      const { status, stdout, stderr } = spawnSync(
-        process.execPath,
-        [main, 'data', 'extract', ...flags, '--json'],
-        { env: { ...process.env, ...environment }, encoding: 'utf8' },
-      );
-      assert.equal(status, 0, stderr);
-      const lines = stdout.trim().split('\n');
+    const run = async (env: Record<string, string>): Promise<string[]> => {
+      const result = await runCommand(['data', 'extract', ...flags, '--json'], { env });
+      assert.equal(result.code, 0, result.stderr);
+      const lines = result.stdout.trim().split('\n');
       return lines.map((line) => z.object({ month: z.string() }).parse(JSON.parse(line)).month);
     };
     const open = (rank: number) => ({
       OMPI_COMM_WORLD_RANK: String(rank),
       OMPI_COMM_WORLD_SIZE: '2',
     });
-    assert.deepEqual(run(open(0)), ['2018-01', '2018-03']);
+    assert.deepEqual(await run(open(0)), ['2018-01', '2018-03']);
     assert.equal(await exists(join(output, 'conv', '2018-02.tsv')), false);
-    assert.deepEqual(run(open(1)), ['2018-02']);
+    assert.deepEqual(await run(open(1)), ['2018-02']);
     // What one rank has done, another launch finds done.
-    assert.deepEqual(run({ SLURM_PROCID: '0', SLURM_NTASKS: '1' }).length, 3);
+    assert.equal((await run({ SLURM_PROCID: '0', SLURM_NTASKS: '1' })).length, 3);
   });
 
-  const hasMpirun = spawnSync('mpirun', ['--version']).status === 0;
-  it('are shared out by mpirun', { skip: !hasMpirun && 'needs mpirun' }, async (context) => {
-    const [input, output] = [await temporaryFolder(context), await temporaryFolder(context)];
-    for (const month of ['2018-01', '2018-02']) {
-      await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
-    }
-    const main = join(repository, 'dist', 'src', 'cli', 'main.js');
-    const { status, stderr } = spawnSync(
-      'mpirun',
-      [
-        ...['-n', '2', '--oversubscribe', '--allow-run-as-root', process.execPath, main],
-        ...['data', 'extract', '2018-01..2018-02'],
-        ...['--reddit-input', input, '--reddit-output', output],
-      ],
-      { encoding: 'utf8' },
-    );
-    assert.equal(status, 0, stderr);
-    for (const month of ['2018-01', '2018-02']) {
-      assert.ok(await exists(join(output, 'conv', `${month}.stat.json`)), month);
-    }
-  });
+  for (const launcher of launchers) {
+    it(`are shared out by ${launcher}`, async (context) => {
+      const [input, output] = [await temporaryFolder(context), await temporaryFolder(context)];
+      for (const month of ['2018-01', '2018-02']) {
+        await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
+      }
+      const flags = ['2018-01..2018-02', '--reddit-input', input, '--reddit-output', output];
+      const program = [mainFile, 'data', 'extract', ...flags];
+      const { code, stderr } = await startRanks(launcher, 2, program).ended;
+      assert.equal(code, 0, stderr);
+      for (const month of ['2018-01', '2018-02']) {
+        assert.ok(await exists(join(output, 'conv', `${month}.stat.json`)), month);
+      }
+    });
+  }
 
   it('are joined without their keys, once all are there', async (context) => {
     const folder = await temporaryFolder(context);
