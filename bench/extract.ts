@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { extractMonths } from '../src/corpus/extract.js';
 import type { MonthStatistics } from '../src/corpus/extract-month.js';
+import { LEAST_MEMORY, planMemory } from '../src/corpus/memory.js';
 import { presets } from '../src/corpus/presets.js';
 import { type Benchmark, formatTable } from './benchmark.js';
 import { writeRedditDumps } from './reddit-dumps.js';
@@ -12,8 +13,8 @@ const ORIGINAL = { extract: 36, conv: 10.5 } as const;
 const MEGABYTES = 300;
 
 /**
- * Makes a month of dumps (seed 1), extracts it with the Makefile's settings, once with the usual
- * memory and once with 64 MB, and tells how fast each stage was over the decompressed size.
+ * Makes a month of dumps (seed 1), extracts it with the Makefile's settings, once with the least
+ * memory and once with the usual, and tells how fast each stage was over the decompressed size.
  */
 export const extractBenchmark: Benchmark = {
   description: `Reddit extraction: a made-up month of ${MEGABYTES} MB, all stages`,
@@ -25,30 +26,36 @@ export const extractBenchmark: Benchmark = {
       await writeRedditDumps(input, dump);
       const rules = { ...presets.small.rules, blockedWords: ['badword1', 'some thing'] };
       const runs = [];
-      for (const memory of [64e6, 4e9]) {
+      for (const memory of [LEAST_MEMORY, 4e9]) {
         const output = join(folder, String(memory));
-        const settings = { input, output, rules, memory };
+        const { threads, data } = planMemory(memory, 1, availableParallelism());
+        const settings = { input, output, rules, threads, memory: data };
+        const before = process.cpuUsage();
         const [statistics] = await extractMonths([dump.month], settings);
+        const { user, system } = process.cpuUsage(before);
         if (statistics === undefined) throw new Error('no month was extracted');
-        runs.push({ memory, ...summarise(statistics) });
+        runs.push({ memory, threads, ...summarise(statistics, (user + system) / 1e6) });
       }
       const names = [
         'memory',
+        'threads',
         'reading',
         'building',
         'merging',
         'endToEnd',
         'timesOriginal',
+        'perProcessorSecond',
       ] as const;
       print(formatTable([names, ...runs.map((run) => names.map((name) => String(run[name])))]));
-      return { threads: availableParallelism(), runs };
+      return { runs };
     } finally {
       await rm(folder, { recursive: true });
     }
   },
 };
 
-function summarise({ megabytes, megabytesPerSecond, stages }: MonthStatistics) {
+function summarise(statistics: MonthStatistics, processorSeconds: number) {
+  const { megabytes, megabytesPerSecond, stages } = statistics;
   const original = 1 / (1 / ORIGINAL.extract + 1 / ORIGINAL.conv);
   return {
     megabytes,
@@ -57,6 +64,7 @@ function summarise({ megabytes, megabytesPerSecond, stages }: MonthStatistics) {
     merging: stages.merging.megabytesPerSecond,
     endToEnd: megabytesPerSecond,
     timesOriginal: Math.round((megabytesPerSecond / original) * 10) / 10,
+    perProcessorSecond: Math.round((megabytes / processorSeconds) * 10) / 10,
     residentMegabytes: Math.round(process.resourceUsage().maxRSS / 1000),
   };
 }

@@ -1,4 +1,5 @@
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
@@ -6,6 +7,7 @@ import { DEFAULT_MIRRORS, downloadMonth, parseChecksums } from '../corpus/downlo
 import { DEFAULT_MEMORY, extractMonths } from '../corpus/extract.js';
 import { defaultRules, type ExtractRules, readBlockList } from '../corpus/extract-options.js';
 import type { MonthProgress, MonthStatistics } from '../corpus/extract-month.js';
+import { planMemory } from '../corpus/memory.js';
 import { parseMonths } from '../corpus/months.js';
 import { joinMonths, prepareDummy, presetKeys, presets } from '../corpus/presets.js';
 import { readRank, shareOf } from '../base/rank.js';
@@ -53,7 +55,7 @@ function defineCommand() {
     .option('--checksums <file>', 'a sha256sum list that downloads must agree with')
     .option(
       '--memory <size>',
-      'how much to hold in memory (64MB, 4GB)',
+      'how much memory the whole process may take (256MB, 4GB)',
       parseMemory,
       DEFAULT_MEMORY,
     )
@@ -93,15 +95,17 @@ export function dataExtractCommand(): CommandUnknownOpts {
     const rank = readRank();
     const share = shareOf(months, rank);
     if (flags.download === true) await download(share, flags);
+    const threads = flags.threads ?? availableParallelism();
+    const plan = planMemory(flags.memory, flags.jobs, threads);
     const progress = showProgress('extract', share.length, 'months');
     const done = await extractMonths(share, {
       input: flags.redditInput,
       output: flags.redditOutput,
       rules: await rulesOf(flags, preset?.rules ?? defaultRules),
       ...keys,
-      jobs: flags.jobs,
-      ...(flags.threads !== undefined && { threads: flags.threads }),
-      memory: flags.memory,
+      jobs: plan.jobs,
+      threads: plan.threads,
+      memory: plan.data,
       onProgress: watch(share.length, progress),
     }).finally(() => {
       progress.stop();

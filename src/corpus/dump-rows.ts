@@ -1,21 +1,24 @@
-import { isAscii, isUtf8 } from 'node:buffer';
-import { at, range } from '../base/arrays.js';
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
 import type { ExtractRules } from './extract-options.js';
-import { FieldReader, type JsonLine } from './json-fields.js';
 import type { KeySet } from './key-set.js';
-import { flattenText } from './normalise.js';
-import { countWords, pythonInt, pythonStr, pythonTrimEnd } from './python-text.js';
+import { pythonInt, pythonStr } from './python-text.js';
 
 /**
  * The first step, reddit.py's `extract_submissions` and `extract_comments`: lines of a dump become
- * rows with what the second step needs, sorted into partitions by thread. A row is a line of text:
+ * rows with what the second step needs, sorted into partitions by thread. The work is done in
+ * WebAssembly (`kernels/rows.asc.ts`), which makes no string of what is dropped. A row, whose
+ * numbers are little-endian:
  *
- *     s <tab> thread <tab> block <tab> place <tab> subreddit <tab> title
- *     c <tab> thread <tab> id <tab> parent <tab> score <tab> text
+ *     length of the row | 0 (submission) or 1 (comment) | number (float64)
+ *       | length of the thread | length of the second | length of the third
+ *     thread, second, third, text (UTF-8)
  *
- * `block` and `place` give a submission its place among those kept, which decides its group.
- * A title is empty where the original would lose the submission's row. A comment's text is empty
- * where it is too long to be a turn: such a comment ends contexts just as a missing one does.
+ * A submission's number is its place among those kept, which decides its group; its second is the
+ * subreddit. A comment's number is its score, its second the id with its `t1_`, its third the parent. A title is
+ * empty where the original would lose the submission's row. A comment's text is empty where it is
+ * too long to be a turn: such a comment ends contexts just as a missing one does.
  */
 
 export type DumpKind = 'submissions' | 'comments';
@@ -29,8 +32,10 @@ export interface RowCounts {
 }
 
 export interface Rows extends RowCounts {
-  /** The rows of each partition, UTF-8. */
-  readonly partitions: readonly Uint8Array<ArrayBuffer>[];
+  /** All rows, sorted by partition. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where each partition's rows end in `bytes`. */
+  readonly ends: Uint32Array<ArrayBuffer>;
 }
 
 export interface RowSettings {
@@ -40,126 +45,173 @@ export interface RowSettings {
   readonly keepKeys?: KeySet | undefined;
 }
 
-const encoder = new TextEncoder();
+const exportSchema = z.object({
+  memory: z.instanceof(WebAssembly.Memory),
+  prepare:
+    z.custom<
+      (
+        length: number,
+        kind: number,
+        partitions: number,
+        longest: number,
+        inWords: boolean,
+        keyed: boolean,
+      ) => number
+    >(isFunction),
+  reserve: z.custom<(length: number) => number>(isFunction),
+  readBlock: z.custom<() => number>(isFunction),
+  endsAddress: z.custom<() => number>(isFunction),
+  lines: z.custom<() => number>(isFunction),
+  broken: z.custom<() => number>(isFunction),
+  kept: z.custom<() => number>(isFunction),
+});
 
-/** Reads one block of a dump's lines; `block` is its number in the dump, from 0. */
-export function readRows(
-  kind: DumpKind,
-  bytes: Uint8Array<ArrayBuffer>,
-  block: number,
-  settings: RowSettings,
-): Rows {
-  const parts = range(0, settings.partitions).map(() => '');
-  const counts: RowCounts = { lines: 0, broken: 0, kept: 0 };
-  for (const line of linesOf(bytes)) {
-    counts.lines++;
-    const record = FIELDS[kind].read(line);
-    const row =
-      record === undefined
-        ? 'broken'
-        : kind === 'submissions'
-          ? submissionRow(record, block, counts.kept)
-          : commentRow(record, settings);
-    if (row === 'broken') counts.broken++;
-    if (typeof row === 'string') continue;
-    counts.kept++;
-    const partition = partitionOf(row.thread, settings.partitions);
-    parts[partition] = at(parts, partition) + row.text;
-  }
-  return { ...counts, partitions: parts.map((part) => encoder.encode(part)) };
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function';
 }
 
+const CARRIAGE_RETURN = 13;
 const LINE_FEED = 10;
 
-/** The lines of a block, cut as Python's universal newlines cut them; empty ones are left out. */
-function* linesOf(bytes: Uint8Array<ArrayBuffer>): Generator<JsonLine, void, undefined> {
-  const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const ascii = isAscii(block) ? block.toString('latin1') : undefined;
-  // JSON has no carriage return but between its tokens.
-  if (block.includes(13)) block.forEach((byte, index) => byte === 13 && (block[index] = LINE_FEED));
+/** Reads blocks of a dump's lines into rows. */
+export class RowReader {
+  readonly #settings: RowSettings;
+  readonly #kernel: z.infer<typeof exportSchema>;
+  #kind: DumpKind = 'submissions';
+
+  constructor(settings: RowSettings) {
+    this.#settings = settings;
+    const module = new WebAssembly.Module(
+      readFileSync(new URL('./kernels/rows.wasm', import.meta.url)),
+    );
+    const { exports } = new WebAssembly.Instance(module, {
+      'rows.asc': {
+        mend: (start: number, length: number) => this.#mend(start, length),
+        keeps: (start: number, threadLength: number, idLength: number) =>
+          this.#keeps(start, threadLength, idLength),
+      },
+    });
+    this.#kernel = exportSchema.parse({ ...exports });
+  }
+
+  /**
+   * The rows of a block of lines, cut as Python's universal newlines cut them; empty lines are left
+   * out. Submissions are numbered from 0. The block's bytes may be changed.
+   */
+  read(kind: DumpKind, bytes: Uint8Array<ArrayBuffer>): Rows {
+    // A buffer's search is many times as fast as an array's.
+    const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const { rules, partitions, keepKeys } = this.#settings;
+    const kernel = this.#kernel;
+    this.#kind = kind;
+    // JSON has no carriage return but between its tokens.
+    if (block.includes(CARRIAGE_RETURN)) replace(block, CARRIAGE_RETURN, LINE_FEED);
+    if (!isUtf8(block)) spoilLines(block, (line) => !isUtf8(line));
+    const input = kernel.prepare(
+      block.length,
+      kind === 'submissions' ? 0 : 1,
+      partitions,
+      rules.maxLen,
+      rules.maxLenType === 'w',
+      keepKeys !== undefined,
+    );
+    new Uint8Array(kernel.memory.buffer, input, block.length).set(block);
+    const start = kernel.readBlock();
+    const ends = new Uint32Array(kernel.memory.buffer, kernel.endsAddress(), partitions).slice();
+    return {
+      lines: kernel.lines(),
+      broken: kernel.broken(),
+      kept: kernel.kept(),
+      bytes: new Uint8Array(kernel.memory.buffer, start, ends.at(-1)).slice(),
+      ends,
+    };
+  }
+
+  #text(start: number, length: number): string {
+    return Buffer.from(this.#kernel.memory.buffer, start, length).toString();
+  }
+
+  #mend(start: number, length: number): number {
+    const mended = mendLine(this.#text(start, length), this.#kind);
+    if (mended === undefined) return 0;
+    const bytes = Buffer.from(mended);
+    const place = this.#kernel.reserve(bytes.length);
+    new Uint8Array(this.#kernel.memory.buffer, place, bytes.length).set(bytes);
+    return bytes.length;
+  }
+
+  #keeps(start: number, threadLength: number, idLength: number): boolean {
+    const thread = this.#text(start, threadLength);
+    const id = this.#text(start + threadLength, idLength);
+    return this.#settings.keepKeys?.has(`${thread}\t${id}\tdep`) !== false;
+  }
+}
+
+function replace(bytes: Buffer, from: number, to: number): void {
+  for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + 1)) bytes[at] = to;
+}
+
+/** Makes the lines that `isBad` no JSON. */
+function spoilLines(block: Buffer, isBad: (line: Uint8Array) => boolean): void {
   for (let start = 0; start < block.length;) {
     const found = block.indexOf(LINE_FEED, start);
     const end = found < 0 ? block.length : found;
     const line = block.subarray(start, end);
-    const offset = start;
-    const text =
-      ascii === undefined
-        ? (from: number, to: number): string => line.toString('utf8', from, to)
-        : (from: number, to: number): string => ascii.slice(offset + from, offset + to);
-    if (end > start) yield { bytes: ascii !== undefined || isUtf8(line) ? line : NOT_UTF8, text };
+    if (isBad(line)) line.fill(0);
     start = end + 1;
   }
 }
 
-/** What stands for a line that is not UTF-8, and so no JSON. */
-const NOT_UTF8 = new Uint8Array(1);
+/** What the original does with a field: `str` or `int` of it, text that it must be, or its mere presence. */
+const FIELDS = {
+  submissions: {
+    id: textOrNothing,
+    title: textOrNothing,
+    permalink: pythonStr,
+    num_comments: pythonInt,
+    score: presence,
+    domain: presence,
+  },
+  comments: {
+    id: pythonStr,
+    author: presence,
+    parent_id: pythonStr,
+    link_id: textOrNothing,
+    score: (value: unknown) => (value === null ? 0 : pythonInt(value)),
+    body: textOrNothing,
+  },
+} as const satisfies Record<DumpKind, Record<string, (value: unknown) => unknown>>;
 
-/** The fields that either kind of row is made of, or whose absence the original trips over. */
-const FIELDS: Readonly<Record<DumpKind, FieldReader>> = {
-  submissions: new FieldReader(['id', 'score', 'num_comments', 'domain', 'permalink', 'title']),
-  comments: new FieldReader(['id', 'author', 'parent_id', 'link_id', 'score', 'body']),
-};
-
-type Row = Readonly<Record<string, unknown>>;
-
-/** A row and the thread (submission) it belongs to, or why there is none. */
-type RowResult = { readonly thread: string; readonly text: string } | 'broken' | 'dropped';
-
-function submissionRow(record: Row, block: number, place: number): RowResult {
-  const comments = pythonInt(record.num_comments);
-  if (comments === undefined) return 'broken';
-  if (comments < 2) return 'dropped';
-  const { id, title, permalink } = record;
-  const complete = 'score' in record && 'domain' in record && permalink !== undefined;
-  if (typeof id !== 'string' || typeof title !== 'string' || !complete) return 'broken';
-  const thread = `t3_${id}`;
-  const subreddit = pythonStr(permalink).split('/')[2]?.toLowerCase() ?? '';
-  if (BREAKS_ROW.test(thread) || BREAKS_ROW.test(subreddit)) return 'broken';
-  const flat = pythonTrimEnd(flattenText(title));
-  return { thread, text: `s\t${thread}\t${block}\t${place}\t${subreddit}\t${flat}\n` };
+function textOrNothing(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
-function commentRow(record: Row, settings: RowSettings): RowResult {
-  const { id, body, link_id: thread, parent_id: parent, score } = record;
-  if (typeof body !== 'string' || typeof thread !== 'string') return 'broken';
-  const { keepKeys, rules } = settings;
-  if (keepKeys?.has(`${thread}\tt1_${pythonStr(id)}\tdep`) === false) return 'dropped';
-  if (body === '[deleted]' || body.includes('>') || body.includes('&gt;')) return 'dropped';
-  if (id === undefined || parent === undefined || score === undefined || !('author' in record)) {
-    return 'broken';
-  }
-  const points = score === null ? 0 : pythonInt(score);
-  if (points === undefined) return 'broken';
-  const flat = flattenText(body);
-  const words = countWords(flat, rules.maxLenType === 'w' ? rules.maxLen + 1 : 2);
-  if (words < 2) return 'dropped';
-  const tooLong = rules.maxLenType === 'w' ? words > rules.maxLen : codePoints(body) > rules.maxLen;
-  const text = tooLong ? '' : pythonTrimEnd(flat);
-  const keys = `${thread}\t${pythonStr(id)}\t${pythonStr(parent)}`;
-  if (BREAKS_KEYS.test(keys)) return 'broken';
-  return { thread, text: `c\t${keys}\t${points}\t${text}\n` };
+function presence(): null {
+  return null;
 }
 
-const BREAKS_ROW = /[\t\n\r]/;
-const BREAKS_KEYS = /[\n\r]|\t.*\t.*\t/;
+/** The most that a score may be to be a number of 15 digits. */
+const LARGEST = 1e15 - 1;
 
-/** Python's `len(text)`. */
-function codePoints(text: string): number {
-  if (!/[\uD800-\uDBFF]/.test(text)) return text.length;
-  let count = 0;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.codePointAt(index) ?? 0;
-    if (code > 0xffff) index++;
-    count++;
+/**
+ * A line as the kernel reads it: an object of the wanted fields, each of the type that it needs and
+ * missing where the original would fail on it. Nothing where the line is no JSON object.
+ */
+function mendLine(line: string, kind: DumpKind): string | undefined {
+  let record: unknown;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    return undefined;
   }
-  return count;
-}
-
-/** Which partition a thread belongs to. */
-function partitionOf(thread: string, partitions: number): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < thread.length; index++) {
-    hash = Math.imul(hash ^ thread.charCodeAt(index), 0x01000193);
+  if (typeof record !== 'object' || record === null) return undefined;
+  const values = new Map<string, unknown>(Object.entries(record));
+  const fields = new Map<string, (value: unknown) => unknown>(Object.entries(FIELDS[kind]));
+  const mended = new Map<string, unknown>();
+  for (const [name, convert] of fields) {
+    const value = values.has(name) ? convert(values.get(name)) : undefined;
+    if (typeof value === 'number') mended.set(name, Math.max(-LARGEST, Math.min(LARGEST, value)));
+    else if (value !== undefined) mended.set(name, value);
   }
-  return ((hash ^ (hash >>> 15)) >>> 0) % partitions;
+  return JSON.stringify(Object.fromEntries(mended));
 }

@@ -18,11 +18,12 @@ import {
 import type { KeySet } from './key-set.js';
 import { cutIntoLineBlocks } from './line-blocks.js';
 import { mergeSorted } from './merge-sorted.js';
+import { RowCursor } from './row-cursor.js';
 import { RowStore } from './row-store.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Changes whenever the same inputs give another output or other intermediate files. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** One month's work. */
 export interface MonthJob {
@@ -73,7 +74,6 @@ export type MonthStatistics = z.infer<typeof monthStatisticsSchema>;
 const rowsFileSchema = z.object({
   fingerprint: z.string(),
   extents: z.array(z.array(extentSchema)),
-  keptBefore: z.array(z.number()),
   submissionLines: rowCountsSchema,
   commentLines: rowCountsSchema,
   megabytes: z.number(),
@@ -222,7 +222,6 @@ class MonthRun {
       const rows: RowsFile = {
         fingerprint: this.#fingerprint,
         extents: extents.map((partition) => [...partition]),
-        keptBefore: submissions.keptBefore,
         submissionLines: submissions.counts,
         commentLines: comments.counts,
         megabytes: (submissions.bytes + comments.bytes) / 1e6,
@@ -238,7 +237,7 @@ class MonthRun {
   async #readDump(kind: DumpKind, pool: WorkerPool, store: RowStore): Promise<DumpResult> {
     const { memory, dumps } = this.#job;
     const counts: RowCounts = { lines: 0, broken: 0, kept: 0 };
-    const result: DumpResult = { counts, keptBefore: [], bytes: 0 };
+    const result: DumpResult = { counts, bytes: 0 };
     const total = dumps.submissions.size + dumps.comments.size;
     const before = kind === 'comments' ? dumps.submissions.size : 0;
     const pieces = readDecompressed(dumps[kind].path, {
@@ -250,13 +249,12 @@ class MonthRun {
     const waiting: Promise<unknown>[] = [];
     const takeFirst = async (): Promise<void> => {
       const rows = rowsSchema.parse(await waiting.shift());
-      result.keptBefore.push(counts.kept);
+      if (kind === 'submissions') numberFrom(rows.bytes, counts.kept);
       counts.lines += rows.lines;
       counts.broken += rows.broken;
       counts.kept += rows.kept;
-      await store.add(rows.partitions);
+      await store.add(rows);
     };
-    let block = 0;
     for await (const { bytes, tooLong } of cutIntoLineBlocks(
       pieces,
       blockLength,
@@ -265,7 +263,7 @@ class MonthRun {
       counts.lines += tooLong;
       counts.broken += tooLong;
       result.bytes += bytes.length;
-      const task: ExtractTask = { kind: 'rows', dump: kind, block: block++, bytes };
+      const task: ExtractTask = { kind: 'rows', dump: kind, bytes };
       const answer = pool.run(task, [bytes.buffer]);
       // An error is thrown where the block's turn comes, not before.
       answer.catch(() => undefined);
@@ -297,11 +295,7 @@ class MonthRun {
     const known = partitionFileSchema.safeParse(await readIfThere(`${path}.json`));
     if (known.data?.fingerprint === this.#fingerprint) return known.data;
     const started = performance.now();
-    const task: ExtractTask = {
-      kind: 'partition',
-      extents: at(rows.extents, index),
-      keptBefore: rows.keptBefore,
-    };
+    const task: ExtractTask = { kind: 'partition', extents: at(rows.extents, index) };
     const { lines, ...counts } = partitionSchema.parse(await pool.run(task));
     await writeFileWhole(path, lines);
     const seconds = (performance.now() - started) / 1000 / pool.threads;
@@ -373,10 +367,14 @@ class MonthRun {
 
 interface DumpResult {
   readonly counts: RowCounts;
-  /** How many lines were kept before each block. */
-  readonly keptBefore: number[];
   /** Decompressed. */
   bytes: number;
+}
+
+/** Numbers a block's submissions, which are numbered from 0, from `first` on. */
+function numberFrom(rows: Uint8Array, first: number): void {
+  const row = new RowCursor(rows);
+  while (row.next()) row.number += first;
 }
 
 function partitionName(index: number): string {

@@ -37,13 +37,11 @@ export const taskSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('rows'),
     dump: z.enum(['submissions', 'comments']),
-    block: z.number(),
     bytes: bytesSchema,
   }),
   z.object({
     kind: z.literal('partition'),
     extents: z.array(extentSchema),
-    keptBefore: z.array(z.number()),
   }),
 ]);
 export type ExtractTask = z.infer<typeof taskSchema>;
@@ -52,7 +50,8 @@ export const rowsSchema = z.object({
   lines: z.number(),
   broken: z.number(),
   kept: z.number(),
-  partitions: z.array(bytesSchema),
+  bytes: bytesSchema,
+  ends: z.instanceof(Uint32Array<ArrayBuffer>),
 });
 
 const skipReasons = [

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { readRows } from './dump-rows.js';
+import { RowReader } from './dump-rows.js';
 import { type Extent, type ExtractTask, monthSchema, taskSchema } from './extract-tasks.js';
 import { KeySet } from './key-set.js';
 import { Keywords } from './keywords.js';
@@ -13,7 +13,7 @@ const keepKeys = month.keepKeys && new KeySet(month.keepKeys);
 const discardTargetKeys = month.discardTargetKeys && new KeySet(month.discardTargetKeys);
 const keywords = new Keywords(month.rules.blockedWords ?? []);
 const threadRules = { ...month.rules, keywords, keepKeys, discardTargetKeys };
-const rowSettings = { rules: month.rules, partitions: month.partitions, keepKeys };
+const reader = new RowReader({ rules: month.rules, partitions: month.partitions, keepKeys });
 
 parentPort?.on('message', (message) => {
   try {
@@ -26,10 +26,10 @@ parentPort?.on('message', (message) => {
 
 function perform(task: ExtractTask): { result: unknown; transfer: ArrayBuffer[] } {
   if (task.kind === 'rows') {
-    const rows = readRows(task.dump, task.bytes, task.block, rowSettings);
-    return { result: rows, transfer: rows.partitions.map(({ buffer }) => buffer) };
+    const rows = reader.read(task.dump, task.bytes);
+    return { result: rows, transfer: [rows.bytes.buffer, rows.ends.buffer] };
   }
-  const built = buildPartition(readExtents(task.extents), task.keptBefore, threadRules);
+  const built = buildPartition(readExtents(task.extents), threadRules);
   return { result: built, transfer: [built.lines.buffer] };
 }
 

@@ -28,7 +28,7 @@ export interface ExtractSettings {
   readonly jobs?: number;
   /** Worker threads, shared by those months; the machine's cores. */
   readonly threads?: number;
-  /** Bytes that may be held in memory, shared by those months; 4 GB. */
+  /** Bytes of data to hold, shared by those months; what Node.js needs comes on top. 4 GB. */
   readonly memory?: number;
   readonly onProgress?: (progress: MonthProgress) => void;
 }

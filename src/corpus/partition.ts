@@ -1,4 +1,3 @@
-import { at } from '../base/arrays.js';
 import {
   type Comment,
   conversationsOf,
@@ -6,6 +5,7 @@ import {
   type Submission,
   type ThreadRules,
 } from './threads.js';
+import { RowCursor } from './row-cursor.js';
 
 /** What one partition's rows were made into. */
 export interface PartitionResult extends ConversationCounts {
@@ -17,8 +17,8 @@ export interface PartitionResult extends ConversationCounts {
 
 /** A thread while its rows are gathered. */
 interface Gathered {
-  /** The first group of submissions that has this thread, if one has. */
-  group: number | undefined;
+  /** The first group of submissions that has this thread. */
+  group: number;
   submission: Submission | undefined;
   readonly comments: Map<string, Comment>;
 }
@@ -27,20 +27,13 @@ interface Gathered {
 const GROUP_DIGITS = 6;
 
 /**
- * Makes the conversations of one partition: `rows` are the lines that `readRows` wrote, in the
- * order of the dumps; `keptBefore` tells for each block of submissions how many were kept in the
- * blocks before it.
+ * Makes the conversations of one partition: `rows` are what `RowReader` wrote, in the order of the
+ * dumps, submissions first.
  */
-export function buildPartition(
-  rows: readonly Uint8Array[],
-  keptBefore: readonly number[],
-  rules: ThreadRules,
-): PartitionResult {
-  const threads = gather(rows, keptBefore, rules.splitSize);
+export function buildPartition(rows: readonly Uint8Array[], rules: ThreadRules): PartitionResult {
+  const threads = gather(rows, rules.splitSize);
   const result = { comments: 0, conversations: 0, responseWords: 0, skips: {} };
-  const sorted = [...threads].flatMap(([id, { group, ...thread }]) =>
-    group === undefined ? [] : [{ id, group, ...thread }],
-  );
+  const sorted = [...threads].map(([id, thread]) => ({ id, ...thread }));
   sorted.sort((a, b) => a.group - b.group || (a.id < b.id ? -1 : 1));
   let text = '';
   for (const { group, ...thread } of sorted) {
@@ -51,35 +44,29 @@ export function buildPartition(
   return { ...result, lines: new TextEncoder().encode(text) };
 }
 
-function gather(
-  pieces: readonly Uint8Array[],
-  keptBefore: readonly number[],
-  splitSize: number,
-): ReadonlyMap<string, Gathered> {
+function gather(pieces: readonly Uint8Array[], splitSize: number): ReadonlyMap<string, Gathered> {
   const threads = new Map<string, Gathered>();
-  const threadOf = (id: string): Gathered => {
-    let thread = threads.get(id);
-    if (thread === undefined) {
-      thread = { group: undefined, submission: undefined, comments: new Map() };
-      threads.set(id, thread);
-    }
-    return thread;
-  };
   for (const piece of pieces) {
-    const text = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString();
-    for (const row of text.split('\n')) {
-      const [kind, id = '', second = '', third = '', fourth = '', last = ''] = row.split('\t');
-      if (kind === 's') {
-        const thread = threadOf(id);
-        const place = at(keptBefore, Number(second)) + Number(third);
-        const group = Math.floor(place / splitSize);
-        if (thread.group !== undefined && thread.group < group) continue;
-        thread.group = group;
+    const row = new RowCursor(piece);
+    while (row.next()) {
+      const thread = threads.get(row.thread);
+      if (row.isComment) {
+        // The original has no use for comments of other months' submissions.
+        if (thread === undefined) continue;
+        const comment = { id: row.second, parent: row.third, score: row.number, text: row.text };
+        thread.comments.set(comment.id, comment);
+      } else {
+        const group = Math.floor(row.number / splitSize);
         // The original reads a row without a title as none at all, but knows the thread.
-        if (last !== '') thread.submission = { subreddit: fourth, title: last };
-      } else if (kind === 'c') {
-        const comment = { id: `t1_${second}`, parent: third, score: Number(fourth), text: last };
-        threadOf(id).comments.set(comment.id, comment);
+        const submission = !row.text.isEmpty
+          ? { subreddit: row.second.toLowerCase(), title: row.text }
+          : undefined;
+        if (thread === undefined) {
+          threads.set(row.thread, { group, submission, comments: new Map() });
+        } else if (group <= thread.group) {
+          thread.group = group;
+          thread.submission = submission ?? thread.submission;
+        }
       }
     }
   }

@@ -60,24 +60,6 @@ function digitValue(digit: string): string {
   return String((code - start) % 10);
 }
 
-/** The number of `pythonSplit(text)`'s words, or `limit` where there are as many or more. */
-export function countWords(text: string, limit: number): number {
-  let words = 0;
-  let inside = false;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    const space =
-      code < 0x80
-        ? code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31)
-        : code === 0x85 ||
-          code === 0xa0 ||
-          (code >= 0x1680 && !LAST_VISIBLE.test(text.charAt(index)));
-    if (!space && !inside && ++words === limit) return limit;
-    inside = !space;
-  }
-  return words;
-}
-
 /** Python's `int(value)` of a JSON value, or `undefined` where Python raises an error. */
 export function pythonInt(value: unknown): number | undefined {
   if (typeof value === 'number') return Math.trunc(value);

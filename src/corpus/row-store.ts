@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { at, range } from '../base/arrays.js';
 import { writeAll } from '../base/files.js';
+import type { Rows } from './dump-rows.js';
 import type { Extent } from './extract-tasks.js';
 
 /**
@@ -11,7 +12,7 @@ export class RowStore {
   readonly #file: FileHandle;
   readonly #memory: number;
   readonly #extents: Extent[][];
-  #pending: Uint8Array[][];
+  #pending: Pick<Rows, 'bytes' | 'ends'>[] = [];
   #pendingBytes = 0;
   #size = 0;
 
@@ -19,30 +20,29 @@ export class RowStore {
     this.#file = file;
     this.#memory = memory;
     this.#extents = range(0, partitions).map(() => []);
-    this.#pending = range(0, partitions).map(() => []);
   }
 
   /** Adds rows to every partition. */
-  async add(partitions: readonly Uint8Array[]): Promise<void> {
-    partitions.forEach((rows, partition) => {
-      if (rows.length > 0) at(this.#pending, partition).push(rows);
-      this.#pendingBytes += rows.length;
-    });
+  async add(rows: Pick<Rows, 'bytes' | 'ends'>): Promise<void> {
+    this.#pending.push(rows);
+    this.#pendingBytes += rows.bytes.length;
     if (this.#pendingBytes > this.#memory) await this.flush();
   }
 
   /** Writes what waits and returns where each partition's rows are. */
   async flush(): Promise<readonly (readonly Extent[])[]> {
     const pending = this.#pending;
-    this.#pending = pending.map(() => []);
+    this.#pending = [];
     this.#pendingBytes = 0;
-    for (const [partition, pieces] of pending.entries()) {
-      if (pieces.length === 0) continue;
-      const bytes = Buffer.concat(pieces);
-      pieces.length = 0;
-      await writeAll(this.#file, bytes);
-      at(this.#extents, partition).push({ offset: this.#size, length: bytes.length });
-      this.#size += bytes.length;
+    for (const [partition, extents] of this.#extents.entries()) {
+      const pieces = pending.map(({ bytes, ends }) =>
+        bytes.subarray(partition > 0 ? at(ends, partition - 1) : 0, at(ends, partition)),
+      );
+      const rows = Buffer.concat(pieces);
+      if (rows.length === 0) continue;
+      await writeAll(this.#file, rows);
+      extents.push({ offset: this.#size, length: rows.length });
+      this.#size += rows.length;
     }
     return this.#extents;
   }

@@ -4,6 +4,7 @@ import type { SkipReason } from './extract-tasks.js';
 import type { KeySet } from './key-set.js';
 import type { Keywords } from './keywords.js';
 import { normaliseText } from './normalise.js';
+import type { RowText } from './row-cursor.js';
 
 /**
  * The second step, reddit.py's `save_convo`: the comments of one thread become conversations.
@@ -14,7 +15,7 @@ import { normaliseText } from './normalise.js';
 export interface Submission {
   /** In lower case; empty where the permalink names none. */
   readonly subreddit: string;
-  readonly title: string;
+  readonly title: RowText;
 }
 
 export interface Comment {
@@ -24,7 +25,7 @@ export interface Comment {
   readonly parent: string;
   readonly score: number;
   /** Empty where it is too long to be a turn. */
-  readonly text: string;
+  readonly text: RowText;
 }
 
 export interface Thread {
@@ -67,19 +68,23 @@ export function conversationsOf(
   rules: ThreadRules,
   counts: ConversationCounts,
 ): string[] {
-  const comments = [...thread.comments.values()].sort(byParentThenId);
-  const answered = new Set(rules.leavesOnly ? comments.map(({ parent }) => parent) : []);
+  const answered = new Set<string>();
+  if (rules.leavesOnly) for (const { parent } of thread.comments.values()) answered.add(parent);
   const turns = new TurnCache(rules);
-  const lines: string[] = [];
+  const found: { readonly comment: Comment; readonly line: string }[] = [];
   const skip = (reason: SkipReason): void => {
     counts.skips[reason] = (counts.skips[reason] ?? 0) + 1;
   };
-  for (const comment of comments) {
+  const refused = refuseThread(thread, rules);
+  for (const comment of thread.comments.values()) {
     if (rules.keepKeys?.has(`${thread.id}\t${comment.id}\tkeep`) === false) continue;
     if (answered.has(comment.id)) continue;
-    const reason = refuse(thread, comment, rules);
-    if (reason !== undefined) {
-      skip(reason);
+    if (refused !== undefined) {
+      skip(refused);
+      continue;
+    }
+    if (comment.score < rules.minScore) {
+      skip('low_score');
       continue;
     }
     const chain = contextOf(thread, comment, rules);
@@ -95,12 +100,13 @@ export function conversationsOf(
       const written = conversation.map(write);
       const response = written.pop() ?? '';
       const context = written.join(' EOS ');
-      lines.push(`${thread.id},${comment.parent},${comment.id}\t${context}\t${response}`);
+      const line = `${thread.id},${comment.parent},${comment.id}\t${context}\t${response}`;
+      found.push({ comment, line });
       counts.conversations++;
       counts.responseWords += wordsOf(conversation.slice(-1));
     }
   }
-  return lines;
+  return found.sort((a, b) => byParentThenId(a.comment, b.comment)).map(({ line }) => line);
 }
 
 function byParentThenId(a: Comment, b: Comment): number {
@@ -108,14 +114,11 @@ function byParentThenId(a: Comment, b: Comment): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/** Why a comment cannot be a response, before its context is looked at. */
-function refuse(thread: Thread, comment: Comment, rules: ThreadRules): SkipReason | undefined {
-  if (rules.blockedSubreddits !== undefined) {
-    const subreddit = thread.submission?.subreddit ?? '';
-    if (subreddit === '') return 'missing';
-    if (rules.blockedSubreddits.includes(subreddit)) return 'bad_subreddit';
-  }
-  return comment.score < rules.minScore ? 'low_score' : undefined;
+/** Why no comment of a thread can be a response. */
+function refuseThread({ submission }: Thread, rules: ThreadRules): SkipReason | undefined {
+  if (rules.blockedSubreddits === undefined) return undefined;
+  if (submission === undefined || submission.subreddit === '') return 'missing';
+  return rules.blockedSubreddits.includes(submission.subreddit) ? 'bad_subreddit' : undefined;
 }
 
 /** A comment, or the title of the thread's submission. */
@@ -129,7 +132,7 @@ function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source
   const chain: Source[] = [];
   let current: Comment | undefined = comment;
   for (let depth = rules.maxDepth; depth > 0 && current !== undefined; depth--) {
-    if (current.text === '') break;
+    if (current.text.isEmpty) break;
     chain.push(current);
     if (rules.useTitle && current.parent.startsWith('t3_')) {
       if (thread.submission === undefined) return undefined;
@@ -140,6 +143,8 @@ function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source
   }
   return chain.reverse();
 }
+
+const TITLE_PREFIX = Buffer.from('title: ');
 
 /** Every turn's written form, made once however many conversations it stands in. */
 class TurnCache {
@@ -157,11 +162,13 @@ class TurnCache {
   }
 
   #make(source: Source): Turn {
-    const text = normaliseText('title' in source ? `title: ${source.title}` : source.text);
+    const text = normaliseText(
+      'title' in source ? Buffer.concat([TITLE_PREFIX, source.title.bytes]) : source.text.bytes,
+    );
     return {
       weight: this.#weight(text),
       text,
-      words: text === '' ? 0 : text.split(' ').length,
+      words: countWords(text),
       hasLink: text.includes('__url__'),
       hasBrackets: /[[\]()]/.test(text),
       hasCapitals: /[A-Z]{5}/.test(text),
@@ -174,6 +181,14 @@ class TurnCache {
     const discarded = discardTargetKeys?.has(createHash('sha224').update(text).digest('hex'));
     return discarded === true || keywords.foundIn(text) ? '0.0' : '1.0';
   }
+}
+
+/** How many words there are between single spaces. */
+function countWords(text: string): number {
+  if (text === '') return 0;
+  let words = 1;
+  for (let at = text.indexOf(' '); at >= 0; at = text.indexOf(' ', at + 1)) words++;
+  return words;
 }
 
 function write({ weight, text }: Turn): string {

@@ -191,7 +191,7 @@ describe('extractMonths', () => {
           '--jobs',
           '2',
           '--memory',
-          '1MB',
+          '300MB',
         ];
         const child = spawn(
           process.execPath,

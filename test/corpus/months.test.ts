@@ -3,14 +3,19 @@ import { createServer } from 'node:http';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { z } from 'zod';
+import { writeRedditDumps } from '../../bench/reddit-dumps.js';
 import { exists } from '../../src/base/files.js';
 import { downloadMonth, parseChecksums } from '../../src/corpus/download.js';
+import { LEAST_MEMORY, planMemory } from '../../src/corpus/memory.js';
 import { parseMonths } from '../../src/corpus/months.js';
 import { joinMonths, prepareDummy, presets } from '../../src/corpus/presets.js';
 import { readRank, shareOf } from '../../src/base/rank.js';
 import { countCorpus } from '../../src/corpus/statistics.js';
 import { readStatus, remainingSeconds } from '../../src/corpus/status.js';
 import { writeFileWhole } from '../../src/base/files.js';
+import { mainFile, runCommand } from '../support/command.js';
+import { launchers, startRanks } from '../support/mpi.js';
 import { temporaryFolder } from '../support/files.js';
 
 describe('months', () => {
@@ -44,6 +49,51 @@ describe('months', () => {
     const shares = [0, 1, 2].map((rank) => shareOf(items, { rank, size: 3 }));
     assert.deepEqual(shares, [['a', 'd'], ['b', 'e'], ['c']]);
   });
+
+  it('share the memory, with as many threads as fit', () => {
+    assert.deepEqual(planMemory(4e9, 2, 4), { jobs: 2, threads: 4, data: 3.65e9 });
+    assert.deepEqual(planMemory(LEAST_MEMORY, 2, 4), { jobs: 1, threads: 1, data: 16e6 });
+    assert.throws(() => planMemory(64e6, 1, 2), /--memory 64MB is too little: .* take 231MB/);
+  });
+
+  it('are shared out among processes that a launcher numbers', async (context) => {
+    const [input, output] = [await temporaryFolder(context), await temporaryFolder(context)];
+    for (const month of ['2018-01', '2018-02', '2018-03']) {
+      await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
+    }
+    const flags = ['2018-01..2018-03', '--reddit-input', input, '--reddit-output', output];
+    const run = async (env: Record<string, string>): Promise<string[]> => {
+      const result = await runCommand(['data', 'extract', ...flags, '--json'], { env });
+      assert.equal(result.code, 0, result.stderr);
+      const lines = result.stdout.trim().split('\n');
+      return lines.map((line) => z.object({ month: z.string() }).parse(JSON.parse(line)).month);
+    };
+    const open = (rank: number) => ({
+      OMPI_COMM_WORLD_RANK: String(rank),
+      OMPI_COMM_WORLD_SIZE: '2',
+    });
+    assert.deepEqual(await run(open(0)), ['2018-01', '2018-03']);
+    assert.equal(await exists(join(output, 'conv', '2018-02.tsv')), false);
+    assert.deepEqual(await run(open(1)), ['2018-02']);
+    // What one rank has done, another launch finds done.
+    assert.equal((await run({ SLURM_PROCID: '0', SLURM_NTASKS: '1' })).length, 3);
+  });
+
+  for (const launcher of launchers) {
+    it(`are shared out by ${launcher}`, async (context) => {
+      const [input, output] = [await temporaryFolder(context), await temporaryFolder(context)];
+      for (const month of ['2018-01', '2018-02']) {
+        await writeRedditDumps(input, { month, commentBytes: 5e4, seed: 1 });
+      }
+      const flags = ['2018-01..2018-02', '--reddit-input', input, '--reddit-output', output];
+      const program = [mainFile, 'data', 'extract', ...flags];
+      const { code, stderr } = await startRanks(launcher, 2, program).ended;
+      assert.equal(code, 0, stderr);
+      for (const month of ['2018-01', '2018-02']) {
+        assert.ok(await exists(join(output, 'conv', `${month}.stat.json`)), month);
+      }
+    });
+  }
 
   it('are joined without their keys, once all are there', async (context) => {
     const folder = await temporaryFolder(context);

@@ -8,8 +8,11 @@ declare namespace WebAssembly {
   type Module = object;
   const Module: new (bytes: Uint8Array) => Module;
 
+  /** What a module imports, by its name for the giver and then for the thing. */
+  type Imports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
   class Instance {
-    constructor(module: Module);
+    constructor(module: Module, imports?: Imports);
     readonly exports: Readonly<Record<string, unknown>>;
   }
 }
