@@ -130,29 +130,41 @@ export interface Line {
 }
 
 /**
- * The lines of a UTF-8 text file, one after the other, without their line ends (`\n`, `\r\n` or
- * `\r`, as Python's universal newlines; U+2028 and U+2029 are text, which Node's readline would
- * split at). A byte order mark at the start is not part of the first line.
+ * The lines of a UTF-8 text file, one after the other, without their line ends (see
+ * {@link linesOf}).
  */
 export async function* readLines(path: string): AsyncGenerator<Line, void, undefined> {
   const stream = createReadStream(path, { encoding: 'utf8', highWaterMark: 1 << 18 });
-  let pending = '';
-  let number = 0;
-  const next = (text: string): Line => ({ text, number: ++number });
   try {
-    for await (const piece of stream) {
-      pending += String(piece);
-      if (number === 0 && pending.startsWith('\uFEFF')) pending = pending.slice(1);
-      // A carriage return at the very end may be half of a line end: it waits for the next piece.
-      const held = pending.endsWith('\r') ? '\r' : '';
-      const lines = pending.slice(0, pending.length - held.length).split(/\r\n|\n|\r/);
-      pending = (lines.pop() ?? '') + held;
-      for (const line of lines) yield next(line);
-    }
-    if (pending !== '') yield next(pending.replace(/\r$/, ''));
+    yield* linesOf(stream);
   } catch (error) {
     throw explainFileError(error, path);
   } finally {
     stream.destroy();
   }
+}
+
+/**
+ * The lines of a UTF-8 text without their line ends (`\n`, `\r\n` or `\r`, as Python's universal
+ * newlines; U+2028 and U+2029 are text, which Node's readline would split at). A byte order mark
+ * at the start is not part of the first line.
+ *
+ * @param pieces of text, such as a stream with an encoding gives
+ */
+export async function* linesOf(
+  pieces: AsyncIterable<unknown>,
+): AsyncGenerator<Line, void, undefined> {
+  let pending = '';
+  let number = 0;
+  const next = (text: string): Line => ({ text, number: ++number });
+  for await (const piece of pieces) {
+    pending += String(piece);
+    if (number === 0 && pending.startsWith('\uFEFF')) pending = pending.slice(1);
+    // A carriage return at the very end may be half of a line end: it waits for the next piece.
+    const held = pending.endsWith('\r') ? '\r' : '';
+    const lines = pending.slice(0, pending.length - held.length).split(/\r\n|\n|\r/);
+    pending = (lines.pop() ?? '') + held;
+    for (const line of lines) yield next(line);
+  }
+  if (pending !== '') yield next(pending.replace(/\r$/, ''));
 }

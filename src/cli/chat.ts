@@ -11,7 +11,7 @@ import { errors, output } from './colors.js';
 import { defined, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
-  rerankingModels,
+  helpingModels,
   toGenerationOptions,
   commandWithGenerationFlags,
 } from './generation-flags.js';
@@ -50,7 +50,7 @@ export function chatCommand(): CommandUnknownOpts {
       await using model = await loadModel(await findModel(flags.model), {
         device: flags.device,
         ...defined({ threads: flags.threads }),
-        ...(await rerankingModels(flags)),
+        ...(await helpingModels(flags)),
       });
       const chat = new Chat(model, options, flags.showCandidates === true, flags.greeting);
       const { self } = flags;

@@ -8,7 +8,7 @@ import { defaultRules, type ExtractRules, readBlockList } from '../corpus/extrac
 import type { MonthProgress, MonthStatistics } from '../corpus/extract-month.js';
 import { parseMonths } from '../corpus/months.js';
 import { joinMonths, prepareDummy, presetKeys, presets } from '../corpus/presets.js';
-import { readRank, shareOf } from '../corpus/rank.js';
+import { readRank, shareOf } from '../base/rank.js';
 import { wholeNumber } from './arguments.js';
 import { parseMemory } from './data-memory.js';
 import { type Progress, showProgress } from './progress.js';

@@ -1,7 +1,13 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
-import { type GenerationOptions, generationOptions, type LoadOptions } from '../decoding/index.js';
+import {
+  type GenerationOptions,
+  generationOptions,
+  type LoadOptions,
+  type NamedRanker,
+  namedRankers,
+} from '../decoding/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
 
@@ -39,6 +45,9 @@ export type GenerationFlags = Readonly<{
   ranker?: string[];
   safety: boolean;
   blockList?: string;
+  safetyClassifier?: string;
+  safetyThreshold?: number;
+  safetyLabels?: string[];
   persona?: string[];
   maxHistoryTurns?: number;
   seed?: number;
@@ -137,10 +146,20 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option('--reverse-model <name>', 'a model of reversed conversations, for --rerank mmi')
     .option(
       '--ranker <name[=weight]...>',
-      'ranking models for --rerank ranker: updown, depth, width, human-vs-rand, human-vs-machine, or a path',
+      'ranking models for --rerank ranker: updown, depth, width, human-vs-rand, human-vs-machine, a path, or an ensemble.yml',
     )
-    .option('--no-safety', 'say every reply, blocked words or not, as it is generated')
+    .option('--no-safety', 'say every reply, blocked words or not')
     .option('--block-list <file>', 'the words and phrases to block, one a line')
+    .option(
+      '--safety-classifier <name>',
+      'an ONNX text classifier that replies must pass too: a folder or a name on the hub',
+    )
+    .option(
+      '--safety-threshold <share>',
+      'the probability from which on it objects (0.5)',
+      number('a number above 0 and up to 1', share),
+    )
+    .option('--safety-labels <labels...>', 'the labels it objects to (all but harmless ones)')
     .option('--persona <lines...>', 'what the speaker is like, one sentence each')
     .option(
       '--max-history-turns <turns>',
@@ -169,6 +188,15 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
   if (ranker !== undefined && flags.rerank !== 'ranker') {
     throw new UsageError('--ranker is for --rerank ranker.');
   }
+  const { safetyClassifier, safetyThreshold, safetyLabels } = flags;
+  if (safetyClassifier === undefined && (safetyThreshold ?? safetyLabels) !== undefined) {
+    throw new UsageError(
+      '--safety-threshold and --safety-labels are for a --safety-classifier; name one.',
+    );
+  }
+  if (!flags.safety && safetyClassifier !== undefined) {
+    throw new UsageError('--no-safety and --safety-classifier contradict each other.');
+  }
   const words = blockList === undefined ? undefined : await readText(blockList);
   const options: GenerationOptions = {
     ...defined({
@@ -195,6 +223,7 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
       numCandidates: flags.numCandidates,
       rerank: flags.rerank,
       safety: flags.safety,
+      safetyThreshold: flags.safetyThreshold,
       persona: flags.persona,
       maxHistoryTurns: flags.maxHistoryTurns,
       seed: flags.seed,
@@ -226,41 +255,27 @@ function inFlags(message: string): string {
     .replace('----', '--');
 }
 
-/** DialogRPT's rankers, which of them tell people from others, and their names on the hub. */
-const RANKERS: ReadonlyMap<string, 'prior' | 'cond'> = new Map([
-  ['updown', 'cond'],
-  ['depth', 'cond'],
-  ['width', 'cond'],
-  ['human-vs-rand', 'prior'],
-  ['human-vs-machine', 'prior'],
-]);
-
-/** A ranker as the command line names it. */
-export interface NamedRanker {
-  readonly name: string;
-  readonly path: string;
-  readonly weight: number;
-  readonly kind: 'prior' | 'cond';
-}
-
-/** Finds the rankers that a person named, `NAME` or `NAME=WEIGHT` each. */
+/** Finds the rankers that a person named (see {@link namedRankers}). */
 export async function findRankers(names: readonly string[]): Promise<NamedRanker[]> {
   const found: NamedRanker[] = [];
-  for (const text of names) {
-    const [, name = text, amount = '1'] = /^(.*?)(?:=([^=]*))?$/.exec(text) ?? [];
-    const weight = Number(amount);
-    if (amount.trim() === '' || !Number.isFinite(weight)) {
-      throw new UsageError(`--ranker ${text}: "${amount}" is no weight; give a number after =.`);
-    }
-    const kind = RANKERS.get(name);
-    const path = await findModel(kind === undefined ? name : `microsoft/DialogRPT-${name}`);
-    found.push({ name, path, weight, kind: kind ?? 'cond' });
+  for (const ranker of await namedRankers(names)) {
+    found.push({ ...ranker, path: await findModel(ranker.path) });
   }
   return found;
 }
 
 /** The models besides the speaker that the flags name. */
-export async function rerankingModels({
+export async function helpingModels(
+  flags: GenerationFlags,
+): Promise<Pick<LoadOptions, 'reverseModel' | 'rankers' | 'safetyClassifier'>> {
+  const { safetyClassifier: path, safetyLabels: labels } = flags;
+  return {
+    ...(await rerankingModels(flags)),
+    ...(path === undefined ? {} : { safetyClassifier: { path, ...defined({ labels }) } }),
+  };
+}
+
+async function rerankingModels({
   rerank,
   reverseModel,
   ranker,

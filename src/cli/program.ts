@@ -10,6 +10,7 @@ import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { demoCommand } from './demo.js';
 import { evalCommand } from './eval.js';
+import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
 import { modelsCommand } from './models.js';
@@ -19,6 +20,7 @@ import { trainCommand } from './train.js';
 const commands: readonly (() => CommandUnknownOpts)[] = [
   demoCommand,
   trainCommand,
+  generateCommand,
   chatCommand,
   dataCommand,
   evalCommand,

@@ -1,9 +1,8 @@
 import { beamSearch } from './beam-search.js';
-import type { Constraint } from './constraints.js';
 import { contrastiveSearch } from './contrastive-search.js';
 import type { Reader } from './reader.js';
 import { groupBeamSearch } from './group-beam-search.js';
-import { type CompleteDecodingOptions, type DecodingOptions, decodingOptions } from './options.js';
+import { type DecodingOptions, decodingOptions } from './options.js';
 import { sampleSearch } from './sample-search.js';
 import { finishSearch, type Generation, runSearch, type Search } from './search.js';
 import { type SearchTask, searchTask } from './task.js';
@@ -49,18 +48,7 @@ export async function* generateTokens(
   prompt: readonly number[],
   options: DecodingOptions = {},
 ): AsyncGenerator<number, void, undefined> {
-  yield* streamTokens(reader, endOfText, prompt, decodingOptions(options));
-}
-
-/** The same with complete options, and constraints besides those of the options. */
-export async function* streamTokens(
-  reader: Reader,
-  endOfText: number,
-  prompt: readonly number[],
-  options: CompleteDecodingOptions,
-  constraints: readonly Constraint[] = [],
-): AsyncGenerator<number, readonly Generation[], undefined> {
-  const { n_positions } = reader.config;
-  const task = searchTask(prompt, endOfText, n_positions, options, constraints);
-  return yield* runSearch(reader, searchOf(task));
+  const complete = decodingOptions(options);
+  const task = searchTask(prompt, endOfText, reader.config.n_positions, complete);
+  yield* runSearch(reader, searchOf(task));
 }

@@ -3,15 +3,39 @@ export { Decoder, type DecoderOptions, type Reading } from './decoder.js';
 export { type Sequence } from './slots.js';
 export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
-export { DialogModel, loadModel, type LoadOptions, type ReplyOptions } from './model.js';
+export { OnnxClassifier } from './classifier.js';
+export { parseContext, readContexts } from './contexts.js';
+export {
+  DialogModel,
+  type FindOptions,
+  loadModel,
+  type LoadOptions,
+  type ReplyOptions,
+} from './model.js';
 export {
   type DecodingOptions,
   decodingOptions,
   type GenerationOptions,
   generationOptions,
 } from './options.js';
+export { type NamedRanker, namedRankers, readEnsemble } from './ranker-names.js';
 export { type Reader, SharedDecoder } from './reader.js';
-export { type ReplyCandidate, replySearch, replyText, streamReply } from './reply.js';
+export {
+  type ReplyCandidate,
+  replySearch,
+  type ReplySummary,
+  replyText,
+  streamReply,
+} from './reply.js';
+export {
+  DEFAULT_BATCH_SIZE,
+  type GeneratedResponse,
+  generateResponses,
+  type ResponseOptions,
+  responsesAtOnce,
+  seedOfContext,
+} from './responses.js';
+export { ResponseFile, type ResponseFileOptions, type ResponseSettings } from './response-file.js';
 export {
   Ensemble,
   type EnsembleMember,
@@ -20,7 +44,12 @@ export {
   type Reranker,
   type Scores,
 } from './rerank.js';
-export { BlockList, DEFAULT_BLOCK_LIST, type Intervention } from './safety.js';
+export {
+  BlockList,
+  DEFAULT_BLOCK_LIST,
+  type Intervention,
+  type SafetyClassifier,
+} from './safety.js';
 export { argmax, type Candidate, candidates, draw } from './sampling.js';
 export { Scorer, type ScoredSequence } from './scorer.js';
 export { finishSearch, type Generation, runSearches, type Search } from './search.js';

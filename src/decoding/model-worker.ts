@@ -5,10 +5,11 @@ import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { loadCheckpoint, loadRanker } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
+import { OnnxClassifier } from './classifier.js';
 import { Decoder } from './decoder.js';
 import { loadOptionsSchema, type ModelEvent, type ModelRequest, modelRequest } from './protocol.js';
 import { type Reader, SharedDecoder } from './reader.js';
-import { type ReplyServices, streamReply } from './reply.js';
+import { type ReplyServices, type ReplySummary, streamReply } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
 
 /** Replies generated side by side, unless said otherwise. */
@@ -49,6 +50,9 @@ async function start(): Promise<void> {
     await Decoder.create(checkpoint.parameters, { ...session, exact: exact ?? false }),
   );
   const rerankers = await loadRerankers(loading, session);
+  const { safetyClassifier } = loading;
+  const classifier =
+    safetyClassifier === undefined ? undefined : await OnnxClassifier.load(safetyClassifier);
 
   const serve = async ({ history, options, candidates, port }: ModelRequest): Promise<void> => {
     let open = true;
@@ -58,10 +62,15 @@ async function start(): Promise<void> {
     const say = (event: ModelEvent) => {
       port.postMessage(event);
     };
+    let summary: ReplySummary | undefined;
     const services: ReplyServices = {
       rerankers,
+      ...(classifier === undefined ? {} : { classifier }),
       onIntervention: (intervention) => {
         say({ type: 'intervention', ...intervention });
+      },
+      onSummary: (told) => {
+        summary = told;
       },
       ...(candidates
         ? {
@@ -88,7 +97,8 @@ async function start(): Promise<void> {
       )) {
         say({ type: 'piece', text });
       }
-      say({ type: 'done' });
+      if (summary === undefined) throw new Error('The reply ended without a summary.');
+      say({ type: 'done', ...summary });
     } catch (error) {
       say(failure(error));
     }

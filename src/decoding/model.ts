@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { ReadableStream } from 'node:stream/web';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { UserError } from '../base/errors.js';
+import { type HubOptions, resolveModel } from '../checkpoint/index.js';
 import { generationOptions, type GenerationOptions } from './options.js';
 import { type LoadOptions, type ModelRequest, modelEvent } from './protocol.js';
-import type { ReplyCandidate } from './reply.js';
+import type { ReplyCandidate, ReplySummary } from './reply.js';
 import type { Intervention } from './safety.js';
 
 export type { LoadOptions };
@@ -17,6 +18,16 @@ export interface ReplyOptions extends GenerationOptions {
   readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
   /** Is told of each reply that the safety layer withholds. */
   readonly onIntervention?: (intervention: Intervention) => void;
+  /** Is told of tokens and the reason to end when the reply is whole. */
+  readonly onSummary?: (summary: ReplySummary) => void;
+}
+
+/** How {@link loadModel} finds and loads a model. */
+export interface FindOptions extends LoadOptions {
+  /** How the hub is asked for models that are not on this machine. */
+  readonly hub?: HubOptions;
+  /** Ends loading. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -62,7 +73,7 @@ export class DialogModel {
    */
   async *reply(
     history: readonly string[],
-    { signal, onCandidates, onIntervention, ...options }: ReplyOptions = {},
+    { signal, onCandidates, onIntervention, onSummary, ...options }: ReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     generationOptions(options);
     if (isAborted(signal)) return;
@@ -87,7 +98,11 @@ export class DialogModel {
           if (event.type === 'piece') controller.enqueue(event.text);
           else if (event.type === 'candidates') onCandidates?.(event.candidates);
           else if (event.type === 'intervention') onIntervention?.(event);
-          else if (event.type === 'done') port.close();
+          else if (event.type === 'done') {
+            const { type: _, ...summary } = event;
+            onSummary?.(summary);
+            port.close();
+          }
           else if (event.type === 'failed') {
             controller.error(event.user ? new UserError(event.message) : new Error(event.message));
           }
@@ -123,9 +138,31 @@ export class DialogModel {
   }
 }
 
-/** Loads a model to talk to; see {@link DialogModel.load}. */
-export async function loadModel(path: string, options: LoadOptions = {}): Promise<DialogModel> {
-  return DialogModel.load(path, options);
+/**
+ * Loads a model to talk to.
+ *
+ * @param name a folder or file; `small`, `medium` or `large`; or a name on the hub such as
+ *   `microsoft/DialoGPT-medium`, with `@REVISION` if wanted. The same holds for the models of
+ *   `options`.
+ * @throws UserError if there is no such model or it is damaged.
+ */
+export async function loadModel(name: string, options: FindOptions = {}): Promise<DialogModel> {
+  const { hub, signal, reverseModel, rankers = [], ...rest } = options;
+  const find = async (model: string) => {
+    signal?.throwIfAborted();
+    return resolveModel(model, hub);
+  };
+  const path = await find(name);
+  const found = [];
+  for (const ranker of rankers) found.push({ ...ranker, path: await find(ranker.path) });
+  const model = await DialogModel.load(path, {
+    ...rest,
+    ...(reverseModel === undefined ? {} : { reverseModel: await find(reverseModel) }),
+    ...(found.length === 0 ? {} : { rankers: found }),
+  });
+  if (!isAborted(signal)) return model;
+  await model[Symbol.asyncDispose]();
+  throw signal?.reason;
 }
 
 /** The first message of a thread; rejects if it fails before. */

@@ -66,10 +66,12 @@ const dialogueShape = {
   numCandidates: whole.positive().default(1),
   /** What chooses among the candidates: the first is taken, or a model ranks them. */
   rerank: z.enum(['none', 'mmi', 'ranker']).default('none'),
-  /** Whether replies with blocked words are withheld. The reply then comes whole, not in pieces. */
+  /** Whether replies with blocked words are withheld, or those that a classifier objects to. */
   safety: z.boolean().default(false),
   /** The words and phrases that {@link GenerationOptions.safety} blocks; a short list by default. */
   blockList: z.array(z.string().trim().min(1)).optional(),
+  /** The probability from which on the classifier that the model was loaded with objects. */
+  safetyThreshold: z.number().gt(0).max(1).default(0.5),
   /** What is said where every attempt had to be withheld. */
   refusal: z.string().trim().min(1).default("I'd rather not say."),
   /** What the speaker is like, one sentence each; read before the conversation and never left out. */
@@ -112,6 +114,9 @@ export function generationOptions(options: GenerationOptions = {}): CompleteGene
   }
   if (options.blockList !== undefined && !complete.safety) {
     throw new UserError('Generation option blockList: is not used without safety.');
+  }
+  if (options.safetyThreshold !== undefined && !complete.safety) {
+    throw new UserError('Generation option safetyThreshold: is not used without safety.');
   }
   // The same checks hold for as many sequences as there are to be candidates.
   const numReturnSequences = complete.numReturnSequences * complete.numCandidates;

@@ -13,6 +13,13 @@ const rankerSchema = z.object({
   kind: z.enum(['prior', 'cond']).default('cond'),
 });
 
+const classifierSchema = z.object({
+  /** A folder with an ONNX text classifier as transformers.js reads it, or its name on the hub. */
+  path: z.string(),
+  /** The labels that stand for what must not be said; all but harmless ones unless given. */
+  labels: z.array(z.string()).exactOptional(),
+});
+
 export const loadOptionsSchema = z.object({
   device: z.enum(DEVICES).exactOptional(),
   threads: z.number().exactOptional(),
@@ -23,6 +30,8 @@ export const loadOptionsSchema = z.object({
   reverseModel: z.string().exactOptional(),
   /** Ranking models, for `rerank: 'ranker'`. */
   rankers: z.array(rankerSchema).exactOptional(),
+  /** What looks at replies besides the block list, where the option `safety` is on. */
+  safetyClassifier: classifierSchema.exactOptional(),
 });
 
 /** How a model is loaded: where it computes, and the models that choose among its replies. */
@@ -47,11 +56,17 @@ const eventSchema = z.discriminatedUnion('type', [
   }),
   z.object({
     type: z.literal('intervention'),
-    action: z.enum(['withheld', 'refused']),
+    action: z.enum(['withheld', 'cut', 'refused']),
     entry: z.string(),
     message: z.string(),
   }),
-  z.object({ type: z.literal('done') }),
+  z.object({
+    type: z.literal('done'),
+    promptTokens: z.number(),
+    completionTokens: z.number(),
+    generatedTokens: z.number(),
+    finish: z.enum(['stop', 'length', 'content-filter']),
+  }),
   z.object({ type: z.literal('failed'), message: z.string(), user: z.boolean() }),
 ]);
 

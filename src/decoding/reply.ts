@@ -4,7 +4,7 @@ import type { Tokenizer } from '../tokenizer/index.js';
 import type { Constraint } from './constraints.js';
 import type { Reader } from './reader.js';
 import { dialogueConstraints } from './dialogue.js';
-import { searchOf, streamTokens } from './generate.js';
+import { searchOf } from './generate.js';
 import { personaPrompt } from './history.js';
 import {
   type CompleteDecodingOptions,
@@ -14,8 +14,8 @@ import {
   generationOptions,
 } from './options.js';
 import type { Reranker, Scores } from './rerank.js';
-import { BlockList, type Intervention } from './safety.js';
-import { finishSearch, type Generation, type Search } from './search.js';
+import { BlockList, type Intervention, type SafetyClassifier, SafetyGuard } from './safety.js';
+import { finishSearch, type Generation, runSearch, type Search } from './search.js';
 import { freshSeed, searchTask } from './task.js';
 
 /** How often a reply is generated anew before it is refused. */
@@ -28,21 +28,42 @@ export interface ReplyCandidate {
   readonly scores: Scores;
 }
 
+/** What is known when a reply has ended. */
+export interface ReplySummary {
+  /** The tokens that the reply was generated after. */
+  readonly promptTokens: number;
+  /** The tokens of the reply. */
+  readonly completionTokens: number;
+  /** The tokens of all that was generated, other candidates and withheld replies included. */
+  readonly generatedTokens: number;
+  /** Whether the model ended the reply, its length did, or the safety layer. */
+  readonly finish: 'stop' | 'length' | 'content-filter';
+}
+
 /** What replying needs besides the decoder and the conversation. */
 export interface ReplyServices {
   /** What chooses among candidates, by the name of the option `rerank`. */
   readonly rerankers?: Partial<Record<'mmi' | 'ranker', Reranker>>;
+  /** What looks at replies besides the block list, where the option `safety` is on. */
+  readonly classifier?: SafetyClassifier;
   /** Is told of all candidates, the best first, before the reply comes. */
   readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
   /** Is told of each reply that is not said. */
   readonly onIntervention?: (intervention: Intervention) => void;
+  /** Is told when the reply has ended. */
+  readonly onSummary?: (summary: ReplySummary) => void;
 }
 
 /** What a reply is generated from. */
 interface ReplyPlan {
   readonly prompt: readonly number[];
   readonly constraints: readonly Constraint[];
-  readonly options: CompleteDecodingOptions;
+  readonly options: CompleteGenerationOptions;
+  readonly guard: SafetyGuard | undefined;
+  /** The search of each attempt; they differ where anything is drawn at random. */
+  search(attempt: number): Search;
+  /** How many attempts there are. */
+  readonly attempts: number;
 }
 
 function planReply(
@@ -50,6 +71,7 @@ function planReply(
   tokenizer: Tokenizer,
   history: readonly string[],
   options: CompleteGenerationOptions,
+  classifier?: SafetyClassifier,
 ): ReplyPlan {
   const { maxNewTokens, maxLength, maxHistoryTurns, persona } = options;
   // A reply has room for as much as it may have, but the prompt for at least half.
@@ -58,7 +80,23 @@ function planReply(
   const longest = Math.max(1, room - Math.min(wanted, Math.floor(room / 2)));
   const prompt = personaPrompt(tokenizer, persona, history, longest, maxHistoryTurns);
   const constraints = dialogueConstraints(tokenizer, history, prompt.length, options);
-  return { prompt, constraints, options };
+  const seed = options.seed ?? freshSeed();
+  const { safety, blockList, safetyThreshold } = options;
+  const guard = safety
+    ? new SafetyGuard(new BlockList(blockList), classifier, safetyThreshold)
+    : undefined;
+  return {
+    prompt,
+    constraints,
+    options,
+    guard,
+    search: (attempt) => {
+      const drawn: CompleteDecodingOptions = { ...options, seed: seed + attempt * 2 ** 20 };
+      return searchOf(searchTask(prompt, tokenizer.endOfText, positions, drawn, constraints));
+    },
+    // Without chance, every attempt would be the same.
+    attempts: options.doSample && guard !== undefined ? SAFETY_ATTEMPTS : 1,
+  };
 }
 
 /** The search for a reply to a conversation, for {@link runSearches}. */
@@ -68,10 +106,7 @@ export function replySearch(
   history: readonly string[],
   options: GenerationOptions = {},
 ): Search {
-  const plan = planReply(positions, tokenizer, history, generationOptions(options));
-  return searchOf(
-    searchTask(plan.prompt, tokenizer.endOfText, positions, plan.options, plan.constraints),
-  );
+  return planReply(positions, tokenizer, history, generationOptions(options)).search(0);
 }
 
 /** The text of a generated reply. */
@@ -80,8 +115,13 @@ export function replyText(tokenizer: Tokenizer, { tokens }: Generation): string 
 }
 
 /**
- * A reply to the last turn of a conversation, piece by piece as it is generated. With candidates
- * or safety, it comes in one piece when it is chosen.
+ * A reply to the last turn of a conversation, piece by piece as it is generated. It comes in one
+ * piece where something has to be known of it before: with candidates, a classifier, or if
+ * `onCandidates` is given.
+ *
+ * With `safety`, no piece of a blocked entry is ever shown: what could still become one is held
+ * back. A reply that turns out to be blocked is generated anew if nothing of it has been shown, and
+ * ends where it is otherwise. Each time, `onIntervention` is told.
  *
  * @param history the turns so far, oldest first
  * @throws UserError if an option cannot be, or there is nothing to reply to.
@@ -94,31 +134,70 @@ export async function* streamReply(
   services: ReplyServices = {},
 ): AsyncGenerator<string, void, undefined> {
   const complete = generationOptions(options);
-  if (complete.numReturnSequences > 1 || complete.safety || services.onCandidates !== undefined) {
-    yield await chooseReply(reader, tokenizer, history, complete, services);
-    return;
+  const { n_positions: positions } = reader.config;
+  const plan = planReply(positions, tokenizer, history, complete, services.classifier);
+  const whole =
+    complete.numReturnSequences > 1 ||
+    services.onCandidates !== undefined ||
+    plan.guard?.needsWhole === true;
+  if (whole) yield await chooseReply(reader, tokenizer, history, plan, services);
+  else yield* speak(reader, tokenizer, plan, services);
+}
+
+/** Says a reply while it is generated. */
+async function* speak(
+  reader: Reader,
+  tokenizer: Tokenizer,
+  plan: ReplyPlan,
+  services: ReplyServices,
+): AsyncGenerator<string, void, undefined> {
+  const { guard, attempts } = plan;
+  const promptTokens = plan.prompt.length;
+  let generatedTokens = 0;
+  let objection;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    objection = undefined;
+    const decoder = tokenizer.decoder();
+    const tokens = runSearch(reader, plan.search(attempt));
+    let text = '';
+    let shown = 0;
+    let completionTokens = 0;
+    let step = await tokens.next();
+    for (; step.done !== true; step = await tokens.next()) {
+      generatedTokens += 1;
+      completionTokens += 1;
+      text = (text + decoder.push(step.value)).trimStart();
+      objection = guard?.objectSoFar(text);
+      if (objection !== undefined) break;
+      // White space is held back until something follows it, so that none is at the end.
+      const safe = Math.min(text.trimEnd().length, guard?.safeLength(text) ?? Infinity);
+      if (safe > shown) yield text.slice(shown, safe);
+      shown = Math.max(shown, safe);
+    }
+    if (objection === undefined) {
+      text = (text + decoder.end()).trim();
+      objection = await guard?.object(text);
+    }
+    if (objection === undefined) {
+      if (text.length > shown) yield text.slice(shown);
+      const ended = step.done === true && step.value[0]?.ended === true;
+      const finish = ended ? 'stop' : 'length';
+      services.onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
+      return;
+    }
+    await tokens.return([]);
+    const { entry, reason } = objection;
+    if (shown > 0) {
+      const message = `The rest of a reply was withheld because ${reason}.`;
+      services.onIntervention?.({ action: 'cut', entry, message });
+      const finish = 'content-filter';
+      services.onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
+      return;
+    }
+    const message = `A reply was withheld because ${reason}.`;
+    services.onIntervention?.({ action: 'withheld', entry, message });
   }
-  const plan = planReply(reader.config.n_positions, tokenizer, history, complete);
-  const text = tokenizer.decoder();
-  let started = false;
-  // White space is held back until something follows it, so that none is at the end.
-  let held = '';
-  const { endOfText } = tokenizer;
-  for await (const token of streamTokens(
-    reader,
-    endOfText,
-    plan.prompt,
-    plan.options,
-    plan.constraints,
-  )) {
-    const grown: string = held + text.push(token);
-    const shown: string = started ? grown.trimEnd() : grown.trim();
-    held = shown === '' && !started ? '' : grown.slice(grown.trimEnd().length);
-    started ||= shown !== '';
-    if (shown !== '') yield shown;
-  }
-  const rest = text.end();
-  if (rest !== '') yield held + rest;
+  yield refuse(tokenizer, plan, objection?.entry ?? '', generatedTokens, services);
 }
 
 /** Generates candidates, ranks them and takes the best that may be said. */
@@ -126,44 +205,57 @@ async function chooseReply(
   reader: Reader,
   tokenizer: Tokenizer,
   history: readonly string[],
-  options: CompleteGenerationOptions,
+  plan: ReplyPlan,
   services: ReplyServices,
 ): Promise<string> {
-  const blockList = options.safety ? new BlockList(options.blockList) : undefined;
-  const plan = planReply(reader.config.n_positions, tokenizer, history, options);
-  const seed = options.seed ?? freshSeed();
-  // Without chance, every attempt would be the same.
-  const attempts = options.doSample && blockList !== undefined ? SAFETY_ATTEMPTS : 1;
+  const { guard, attempts, options } = plan;
   let entry = '';
+  let generatedTokens = 0;
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const drawn = { ...plan.options, seed: seed + attempt * 2 ** 20 };
-    const task = searchTask(
-      plan.prompt,
-      tokenizer.endOfText,
-      reader.config.n_positions,
-      drawn,
-      plan.constraints,
-    );
-    const generations = await finishSearch(reader, searchOf(task));
+    const generations = await finishSearch(reader, plan.search(attempt));
+    for (const { tokens } of generations) generatedTokens += tokens.length;
     const ranked = await rankCandidates(tokenizer, history, generations, options, services);
-    services.onCandidates?.(ranked);
-    for (const { text } of ranked) {
-      const blocked = blockList?.find(text);
-      if (blocked === undefined) return text;
-      ({ entry } = blocked);
-      services.onIntervention?.({
-        action: 'withheld',
-        entry,
-        message: `A reply was withheld because it contains "${blocked.found}".`,
-      });
+    services.onCandidates?.(ranked.map(({ text, scores }) => ({ text, scores })));
+    for (const { text, generation } of ranked) {
+      const objection = await guard?.object(text);
+      if (objection === undefined) {
+        services.onSummary?.({
+          promptTokens: plan.prompt.length,
+          completionTokens: generation.tokens.length,
+          generatedTokens,
+          finish: generation.ended ? 'stop' : 'length',
+        });
+        return text;
+      }
+      ({ entry } = objection);
+      const message = `A reply was withheld because ${objection.reason}.`;
+      services.onIntervention?.({ action: 'withheld', entry, message });
     }
   }
-  services.onIntervention?.({
-    action: 'refused',
-    entry,
-    message: 'Every attempt at a reply had to be withheld.',
+  return refuse(tokenizer, plan, entry, generatedTokens, services);
+}
+
+/** Says that nothing could be said. */
+function refuse(
+  tokenizer: Tokenizer,
+  { prompt, options }: ReplyPlan,
+  entry: string,
+  generatedTokens: number,
+  services: ReplyServices,
+): string {
+  const message = 'Every attempt at a reply had to be withheld.';
+  services.onIntervention?.({ action: 'refused', entry, message });
+  services.onSummary?.({
+    promptTokens: prompt.length,
+    completionTokens: tokenizer.encode(options.refusal).length,
+    generatedTokens,
+    finish: 'content-filter',
   });
   return options.refusal;
+}
+
+interface RankedGeneration extends ReplyCandidate {
+  readonly generation: Generation;
 }
 
 async function rankCandidates(
@@ -172,12 +264,15 @@ async function rankCandidates(
   generations: readonly Generation[],
   { rerank }: CompleteGenerationOptions,
   { rerankers }: ReplyServices,
-): Promise<readonly ReplyCandidate[]> {
-  const texts = generations.map((generation) => replyText(tokenizer, generation));
+): Promise<readonly RankedGeneration[]> {
+  const all = generations.map((generation) => ({
+    text: replyText(tokenizer, generation),
+    generation,
+  }));
   if (rerank === 'none') {
-    return texts.map((text, index): ReplyCandidate => {
-      const score = generations[index]?.score;
-      return { text, scores: score === undefined ? {} : { final: score } };
+    return all.map(({ text, generation }) => {
+      const { score } = generation;
+      return { text, generation, scores: score === undefined ? {} : { final: score } };
     });
   }
   const reranker = rerankers?.[rerank];
@@ -188,9 +283,12 @@ async function rankCandidates(
         : 'Generation option rerank: ranker needs ranking models; load some with rankers.',
     );
   }
-  const different = [...new Set(texts)];
-  const scores = await reranker.score(history, different);
+  const different = [...new Map(all.toReversed().map((one) => [one.text, one])).values()].reverse();
+  const scores = await reranker.score(
+    history,
+    different.map(({ text }) => text),
+  );
   return different
-    .map((text, index): ReplyCandidate => ({ text, scores: at(scores, index) }))
+    .map((one, index): RankedGeneration => ({ ...one, scores: at(scores, index) }))
     .sort((a, b) => (b.scores.final ?? 0) - (a.scores.final ?? 0));
 }

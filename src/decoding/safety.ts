@@ -87,53 +87,187 @@ export interface BlockedSpan {
  * (`shiiit`), and signs or single spaces between its letters (`s.h.i.t`, `s h i t`).
  */
 export class BlockList {
-  readonly #entries: readonly { readonly entry: string; readonly pattern: RegExp }[];
+  readonly #entries: readonly Entry[];
 
   constructor(entries: readonly string[] = DEFAULT_BLOCK_LIST) {
     this.#entries = entries
-      .filter((entry) => entry.trim() !== '')
-      .map((entry) => ({ entry, pattern: patternOf(entry.trim()) }));
+      .filter((entry) => plain(entry.trim(), true).length > 0)
+      .map((entry) => ({ entry, ...patternsOf(entry.trim()) }));
   }
 
   /** The first entry that a text contains. */
   find(text: string): BlockedSpan | undefined {
-    return this.#findIn(text, true) ?? this.#findIn(text, false);
+    return this.#findIn(text, true, 'whole') ?? this.#findIn(text, false, 'whole');
   }
 
-  #findIn(text: string, signs: boolean): BlockedSpan | undefined {
-    const characters = plain(text, signs);
-    const letters = characters.map(({ letter }) => letter).join('');
-    // A letter may take two units of UTF-16; this finds its place among the characters.
-    const starts = characters.flatMap(({ letter }, index) => Array.from(letter, () => index));
-    for (const { entry, pattern } of this.#entries) {
-      const match = pattern.exec(letters);
+  /** The first entry that a text contains whatever comes after it: its last word may grow. */
+  findSettled(text: string): BlockedSpan | undefined {
+    return this.#findIn(text, true, 'settled') ?? this.#findIn(text, false, 'settled');
+  }
+
+  /**
+   * How much of a text that grows may be shown: what comes after may still become part of an
+   * entry. An entry that is there already is found by {@link findSettled}.
+   *
+   * @returns a number of UTF-16 units
+   */
+  safeLength(text: string): number {
+    let safe = text.length;
+    for (const signs of [true, false]) {
+      const spelled = new Spelled(text, signs);
+      for (const { begun } of this.#entries) {
+        const match = begun.exec(spelled.letters);
+        if (match !== null) safe = Math.min(safe, spelled.place(match.index)?.start ?? 0);
+      }
+    }
+    return safe;
+  }
+
+  #findIn(text: string, signs: boolean, kind: 'whole' | 'settled'): BlockedSpan | undefined {
+    const spelled = new Spelled(text, signs);
+    for (const entry of this.#entries) {
+      const match = entry[kind].exec(spelled.letters);
       if (match === null) continue;
-      const first = characters[starts[match.index] ?? 0];
-      const last = characters[starts[match.index + match[0].length - 1] ?? 0];
-      return { entry, found: text.slice(first?.start, last?.end) };
+      const first = spelled.place(match.index);
+      const last = spelled.place(match.index + match[0].length - 1);
+      return { entry: entry.entry, found: text.slice(first?.start, last?.end) };
     }
     return undefined;
   }
 }
 
-function patternOf(entry: string): RegExp {
-  const words = entry.split(/\s+/).map((word) => plain(word, true).map(({ letter }) => letter));
-  const escape = (letter: string) => letter.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
-  const joined = words.map((word) => word.map((letter) => `${escape(letter)}+`).join(''));
+/** A text in the plain form as one string, which remembers where each letter came from. */
+class Spelled {
+  readonly letters: string;
+  readonly #characters: readonly PlainCharacter[];
+  readonly #origins: readonly number[];
+
+  constructor(text: string, signs: boolean) {
+    this.#characters = plain(text, signs);
+    this.letters = this.#characters.map(({ letter }) => letter).join('');
+    // A letter may take two units of UTF-16; this finds its place among the characters.
+    this.#origins = this.#characters.flatMap(({ letter }, index) =>
+      Array.from({ length: letter.length }, () => index),
+    );
+  }
+
+  /** The character that a unit of {@link letters} came from. */
+  place(unit: number): PlainCharacter | undefined {
+    return this.#characters[this.#origins[unit] ?? 0];
+  }
+}
+
+/** An entry of a {@link BlockList}. */
+interface Entry {
+  readonly entry: string;
+  /** Matches where the entry stands as a whole word. */
+  readonly whole: RegExp;
+  /** The same, but not at the very end, where the word may go on. */
+  readonly settled: RegExp;
+  /** Matches from where the entry, or a beginning of it, reaches the very end. */
+  readonly begun: RegExp;
+}
+
+const SIGN = '[^\\p{L}\\p{N}]';
+
+function patternsOf(entry: string): Omit<Entry, 'entry'> {
+  const words = entry
+    .split(/\s+/)
+    .map((word) => plain(word, true).map(({ letter }) => `${escape(letter)}+`))
+    .filter((letters) => letters.length > 0);
   // Between single letters there may be signs or a space, but then between all of them: a word's
   // end and the next one's start are no word.
-  const spaced = words.map((word) =>
-    word.map((letter) => `${escape(letter)}+`).join('[^\\p{L}\\p{N}]{1,2}'),
-  );
-  const gap = '[^\\p{L}\\p{N}]+';
-  const alternatives = [joined.join(gap), spaced.join(gap)].join('|');
-  return new RegExp(`(?<![\\p{L}\\p{N}])(?:${alternatives})(?![\\p{L}\\p{N}])`, 'u');
+  const spellings = [alternate(words, []), alternate(words, [`${SIGN}{1,2}`])];
+  const start = '(?<![\\p{L}\\p{N}])';
+  const whole = spellings.map((parts) => parts.join('')).join('|');
+  const begun = spellings
+    .map((parts) => parts.reduceRight((rest, part) => `${part}(?:$${rest === '' ? '' : `|${rest}`})`, ''))
+    .join('|');
+  return {
+    whole: new RegExp(`${start}(?:${whole})(?![\\p{L}\\p{N}])`, 'u'),
+    settled: new RegExp(`${start}(?:${whole})(?=${SIGN})`, 'u'),
+    begun: new RegExp(`${start}(?:${begun})`, 'u'),
+  };
+}
+
+/** The letters of words with `between` between the letters of a word, and signs between words. */
+function alternate(words: readonly (readonly string[])[], between: readonly string[]): string[] {
+  return words.flatMap((letters, word) => [
+    ...(word === 0 ? [] : [`${SIGN}+`]),
+    ...letters.flatMap((letter, index) => (index === 0 ? [letter] : [...between, letter])),
+  ]);
+}
+
+function escape(letter: string): string {
+  return letter.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }
 
 /** What was done about a reply that was not to be said. */
 export interface Intervention {
-  readonly action: 'withheld' | 'refused';
+  /**
+   * `withheld`: a reply that nobody has seen was dropped, and another one is tried; `cut`: a reply
+   * of which the beginning has been shown ends there; `refused`: every reply had to be withheld.
+   */
+  readonly action: 'withheld' | 'cut' | 'refused';
+  /** The entry of the block list, or the label of the classifier. */
   readonly entry: string;
   /** One sentence for people. */
   readonly message: string;
+}
+
+/** Says how likely a text is to be of kinds that must not be said. */
+export interface SafetyClassifier {
+  /** The labels that stand for what must not be said, with their probabilities from 0 to 1. */
+  classify(text: string): Promise<readonly { readonly label: string; readonly score: number }[]>;
+}
+
+/** Why a reply must not be said. */
+export interface Objection {
+  readonly entry: string;
+  /** How a sentence about the reply goes on. */
+  readonly reason: string;
+}
+
+/** What a block list and a classifier have against texts. */
+export class SafetyGuard {
+  readonly #blockList: BlockList;
+  readonly #classifier: SafetyClassifier | undefined;
+  readonly #threshold: number;
+
+  constructor(blockList: BlockList, classifier: SafetyClassifier | undefined, threshold: number) {
+    this.#blockList = blockList;
+    this.#classifier = classifier;
+    this.#threshold = threshold;
+  }
+
+  /** Whether whole replies must be seen before a word is said. */
+  get needsWhole(): boolean {
+    return this.#classifier !== undefined;
+  }
+
+  /** What speaks against a whole reply. */
+  async object(text: string): Promise<Objection | undefined> {
+    const span = this.#blockList.find(text);
+    if (span !== undefined) return objectionTo(span);
+    const labels = (await this.#classifier?.classify(text)) ?? [];
+    const [worst] = labels.toSorted((a, b) => b.score - a.score);
+    if (worst === undefined || worst.score < this.#threshold) return undefined;
+    const percent = Math.round(worst.score * 100);
+    return { entry: worst.label, reason: `the classifier calls it ${worst.label} (${percent} %)` };
+  }
+
+  /** What speaks against a reply of which more may come, whatever that is. */
+  objectSoFar(text: string): Objection | undefined {
+    const span = this.#blockList.findSettled(text);
+    return span === undefined ? undefined : objectionTo(span);
+  }
+
+  /** How many units of a reply, of which more may come, may be shown. */
+  safeLength(text: string): number {
+    return this.#blockList.safeLength(text);
+  }
+}
+
+function objectionTo({ entry, found }: BlockedSpan): Objection {
+  return { entry, reason: `it contains "${found}"` };
 }

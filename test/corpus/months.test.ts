@@ -7,7 +7,7 @@ import { exists } from '../../src/base/files.js';
 import { downloadMonth, parseChecksums } from '../../src/corpus/download.js';
 import { parseMonths } from '../../src/corpus/months.js';
 import { joinMonths, prepareDummy, presets } from '../../src/corpus/presets.js';
-import { readRank, shareOf } from '../../src/corpus/rank.js';
+import { readRank, shareOf } from '../../src/base/rank.js';
 import { countCorpus } from '../../src/corpus/statistics.js';
 import { readStatus, remainingSeconds } from '../../src/corpus/status.js';
 import { writeFileWhole } from '../../src/base/files.js';

@@ -1,4 +1,4 @@
-import { UserError } from '../base/errors.js';
+import { UserError } from './errors.js';
 
 /** Which of several processes this is. */
 export interface Rank {
