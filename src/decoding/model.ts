@@ -62,6 +62,8 @@ export class DialogModel {
       throw event.user ? new UserError(event.message) : new Error(event.message);
     }
     worker.unref();
+    // Each reply under way listens for the thread's end.
+    worker.setMaxListeners(0);
     return new DialogModel(worker);
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { Random } from '../base/random.js';
 import type { DialogModel } from './model.js';
@@ -80,6 +81,8 @@ export async function* generateResponses(
   const leaving = new AbortController();
   const signal =
     outer === undefined ? leaving.signal : AbortSignal.any([outer, leaving.signal]);
+  // Each response under way listens.
+  setMaxListeners(0, signal);
   const limit = pLimit(atOnce);
   const waiting: Promise<GeneratedResponse | undefined>[] = [];
   const remaining = contexts[Symbol.iterator]();
