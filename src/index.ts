@@ -75,7 +75,7 @@ export {
   entropy,
   evaluateFiles,
   type Evaluation,
-  Evaluator,
+  evaluateSystems,
   formatReport,
   meteor,
   type MeteorResources,

@@ -1,5 +1,5 @@
 import { at } from '../base/arrays.js';
-import { type Corpus, type Metric, scoreCorpus } from './metric.js';
+import { bestCounts, type Corpus, type Metric, scoreCorpus } from './metric.js';
 import { Pieces, splitWords, WordNumbers } from './words.js';
 
 /** The longest n-grams of characters. */
@@ -21,20 +21,12 @@ export function chrfMetric(pieces = new Pieces()): Metric {
     labels: ['chrF'],
     statistics({ hypotheses, references }) {
       const ngrams = new CharacterNgrams();
-      let counts = new Float64Array(3 * LONGEST);
+      const compare = (reference: string, counts: Float64Array): void => {
+        ngrams.compare(characters.of(reference), counts);
+      };
       return hypotheses.map((hypothesis, index) => {
         ngrams.begin(characters.of(hypothesis));
-        let best = new Float64Array(3 * LONGEST);
-        let bestScore = -1;
-        for (const reference of new Set(at(references, index))) {
-          ngrams.compare(characters.of(reference), counts);
-          const score = scoreOf(counts);
-          if (score > bestScore) {
-            [best, counts] = [counts, best];
-            bestScore = score;
-          }
-        }
-        return best;
+        return bestCounts(3 * LONGEST, new Set(at(references, index)), compare, scoreOf);
       });
     },
     score: (total) => [scoreOf(total)],

@@ -10,7 +10,13 @@ export {
   readKeyedReferences,
   readKeys,
 } from './dstc.js';
-export { type Evaluation, Evaluator, type SystemCorpus } from './evaluate.js';
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  type Evaluations,
+  evaluateSystems,
+  type SystemCorpus,
+} from './evaluate.js';
 export { krippendorffAlpha } from './judge/agreement.js';
 export {
   type Judgement,

@@ -10,16 +10,14 @@ import {
   readKeyedReferences,
   readKeys,
 } from './dstc.js';
-import { Evaluator, type SystemCorpus } from './evaluate.js';
-import { NO_METEOR_RESOURCES, readMeteorResources } from './meteor/resources.js';
+import { type EvaluateOptions, evaluateSystems, type SystemCorpus } from './evaluate.js';
 import type { Corpus } from './metric.js';
 import type { PublishedName } from './report/published.js';
 import type { Report } from './report/report.js';
-import { compareSystems } from './significance.js';
 import { pairTexts, type ParallelTexts, readTexts } from './texts.js';
 
 /** What to evaluate, and how. */
-export interface RunOptions {
+export interface RunOptions extends EvaluateOptions {
   /** Files of references, a line an instance; or, with keys, one file of keyed references. */
   readonly references: readonly string[];
   /** The keys to be evaluated; with it or `lineKeys`, the references are keyed. */
@@ -35,10 +33,7 @@ export interface RunOptions {
   readonly lines?: number;
   /** Leaves out empty lines and lines that begin with "Val", as the original's batch_eval.py. */
   readonly dropLogLines?: boolean;
-  readonly meteorData?: string;
   readonly published?: PublishedName;
-  /** Whether each system is compared with the first. */
-  readonly significance?: boolean;
 }
 
 /** The number of references DSTC-7's script takes by default. */
@@ -63,15 +58,9 @@ export async function evaluateFiles(
     const corpus = pair({ path, texts: kept });
     systems.push({ system: path, corpus: firstLines(corpus, options.lines) });
   }
-  const resources =
-    options.meteorData === undefined
-      ? NO_METEOR_RESOURCES
-      : await readMeteorResources(options.meteorData, textsOf(systems));
-  const evaluator = new Evaluator(resources);
   return {
-    evaluations: systems.map((system) => evaluator.evaluate(system)),
+    ...(await evaluateSystems(systems, options)),
     ...(options.published !== undefined && { published: options.published }),
-    ...(options.significance === true && { comparisons: compareAll(evaluator, systems) }),
   };
 }
 
@@ -131,27 +120,4 @@ function isLogLine(text: string): boolean {
 
 function firstLines({ hypotheses, references }: Corpus, lines: number | undefined): Corpus {
   return { hypotheses: hypotheses.slice(0, lines), references: references.slice(0, lines) };
-}
-
-function* textsOf(systems: readonly SystemCorpus[]): Generator<string> {
-  for (const { corpus } of systems) {
-    yield* corpus.hypotheses;
-    for (const texts of corpus.references) yield* texts;
-  }
-}
-
-function compareAll(
-  evaluator: Evaluator,
-  [first, ...others]: readonly SystemCorpus[],
-): NonNullable<Report['comparisons']> {
-  if (first === undefined || others.length === 0) {
-    throw new UserError('There is one system only; name two or more to compare them.');
-  }
-  return others.map((other) => ({
-    first: first.system,
-    second: other.system,
-    comparisons: evaluator.metrics.flatMap((metric) =>
-      compareSystems(metric, first.corpus, other.corpus),
-    ),
-  }));
 }
