@@ -1,6 +1,6 @@
 import { at } from '../base/arrays.js';
 import { bestCounts, type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { Pieces, splitWords, WordNumbers } from './words.js';
+import { NumberRow, Pieces, splitWords, WordNumbers } from './words.js';
 
 /** The longest n-grams of characters. */
 const LONGEST = 6;
@@ -21,11 +21,17 @@ export function chrfMetric(pieces = new Pieces()): Metric {
     labels: ['chrF'],
     statistics({ hypotheses, references }) {
       const ngrams = new CharacterNgrams();
+      const row = new NumberRow();
+      const read = (text: string): Int32Array => {
+        row.length = 0;
+        characters.append(text, row);
+        return row.numbers;
+      };
       const compare = (reference: string, counts: Float64Array): void => {
-        ngrams.compare(characters.of(reference), counts);
+        ngrams.compare(read(reference), counts);
       };
       return hypotheses.map((hypothesis, index) => {
-        ngrams.begin(characters.of(hypothesis));
+        ngrams.begin(read(hypothesis));
         return bestCounts(3 * LONGEST, new Set(at(references, index)), compare, scoreOf);
       });
     },
@@ -60,7 +66,7 @@ class CharacterNgrams {
   readonly #commonChild = new Int32Array(COMMON);
 
   /** Sets the hypothesis. */
-  begin(characters: readonly number[]): void {
+  begin(characters: Int32Array): void {
     this.#length = characters.length;
     this.#reserve(characters.length * LONGEST + 1);
     this.#nodes = 1;
@@ -112,7 +118,7 @@ class CharacterNgrams {
   }
 
   /** Sets `counts`, for each order: n-grams of the hypothesis, of the reference, and of both. */
-  compare(reference: readonly number[], counts: Float64Array): void {
+  compare(reference: Int32Array, counts: Float64Array): void {
     counts.fill(0);
     for (let order = 0; order < LONGEST; order++) {
       const inReference = Math.max(0, reference.length - order);

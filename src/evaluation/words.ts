@@ -33,7 +33,8 @@ export class Pieces {
   of(text: string): readonly number[] {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const numbers = text.split(' ').map((piece) => this.#number(piece));
+    const numbers: number[] = [];
+    for (const piece of text.split(' ')) numbers.push(this.#number(piece));
     this.#texts.set(text, numbers);
     return numbers;
   }
@@ -52,12 +53,33 @@ export class Pieces {
   }
 }
 
+/** Numbers in a row that grows; an array of JavaScript's is several times slower. */
+export class NumberRow {
+  length = 0;
+  #numbers = new Int32Array(1 << 10);
+
+  /** The numbers so far; valid until the next one comes. */
+  get numbers(): Int32Array<ArrayBuffer> {
+    return this.#numbers.subarray(0, this.length);
+  }
+
+  push(number: number): void {
+    if (this.length === this.#numbers.length) {
+      const longer = new Int32Array(2 * this.length);
+      longer.set(this.#numbers);
+      this.#numbers = longer;
+    }
+    this.#numbers[this.length++] = number;
+  }
+}
+
 /** A tokenisation: turns texts into numbers, from 1, that stand for their words. */
 export class WordNumbers {
   readonly #pieces: Pieces;
   readonly #split: (text: string) => readonly string[];
   readonly #numbers = new Map<string, number>();
-  readonly #ofPieces: (readonly number[])[] = [];
+  /** The words of each piece: the only one's number, or the numbers of none or several. */
+  readonly #ofPieces: (number | readonly number[])[] = [];
 
   /** @param split Must give the same words for a text as for its pieces one after the other. */
   constructor(pieces: Pieces, split: (text: string) => readonly string[]) {
@@ -75,21 +97,23 @@ export class WordNumbers {
     return this.#numbers.get(word);
   }
 
-  /** The numbers of the words of `text`. */
-  of(text: string): number[] {
-    const numbers: number[] = [];
-    this.append(text, numbers);
-    return numbers;
-  }
-
   /** Puts the numbers of the words of `text` at the end of `row`. */
-  append(text: string, row: number[]): void {
-    if (text === '') row.push(...this.#wordsOf(text));
+  append(text: string, row: NumberRow): void {
+    if (text === '') for (const word of this.#wordsOf(text)) row.push(word);
     for (const piece of this.#pieces.of(text)) {
       if (piece === EMPTY_PIECE) continue;
-      const words = (this.#ofPieces[piece] ??= this.#wordsOf(this.#pieces.piece(piece)));
-      for (const word of words) row.push(word);
+      const words = this.#ofPieces[piece] ?? this.#look(piece);
+      if (typeof words === 'number') row.push(words);
+      else for (const word of words) row.push(word);
     }
+  }
+
+  #look(piece: number): number | readonly number[] {
+    const words = this.#wordsOf(this.#pieces.piece(piece));
+    const [only] = words;
+    const known = words.length === 1 && only !== undefined ? only : words;
+    this.#ofPieces[piece] = known;
+    return known;
   }
 
   #wordsOf(text: string): number[] {
