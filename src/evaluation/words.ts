@@ -23,18 +23,34 @@ export const EMPTY_PIECE = 0;
 /**
  * Cuts texts at every single space, and numbers the pieces. All tokenisations share it: none of
  * them looks over a space, so that each need look at a different piece only once.
+ *
+ * The pieces are in a hash table that is searched without cutting them out; to cut them out and
+ * look them up in a Map takes several times longer.
  */
 export class Pieces {
   readonly #texts = new Map<string, readonly number[]>();
-  readonly #numbers = new Map<string, number>([['', EMPTY_PIECE]]);
   readonly #pieces: string[] = [''];
+  readonly #hashes: number[] = [0];
+  /** Numbers of pieces by their hashes; 0 is a free slot. A power of two, at most half full. */
+  #slots = new Int32Array(1 << 14);
 
   /** The numbers of the pieces of `text`; the same array for the same text. */
   of(text: string): readonly number[] {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
     const numbers: number[] = [];
-    for (const piece of text.split(' ')) numbers.push(this.#number(piece));
+    let start = 0;
+    let hash = 0;
+    for (let end = 0; end <= text.length; end++) {
+      const unit = end === text.length ? SPACE : text.charCodeAt(end);
+      if (unit !== SPACE) {
+        hash = (Math.imul(hash, 31) + unit) | 0;
+      } else {
+        numbers.push(start === end ? EMPTY_PIECE : this.#number(text, start, end, hash));
+        start = end + 1;
+        hash = 0;
+      }
+    }
     this.#texts.set(text, numbers);
     return numbers;
   }
@@ -44,14 +60,42 @@ export class Pieces {
     return this.#pieces[number] ?? '';
   }
 
-  #number(piece: string): number {
-    const known = this.#numbers.get(piece);
-    if (known !== undefined) return known;
-    const number = this.#pieces.push(piece) - 1;
-    this.#numbers.set(piece, number);
+  #number(text: string, start: number, end: number, hash: number): number {
+    let slot = this.#slotOf(hash);
+    for (; ; slot = (slot + 1) & (this.#slots.length - 1)) {
+      const number = this.#slots[slot] ?? 0;
+      if (number === 0) break;
+      const piece = this.#pieces[number] ?? '';
+      if (
+        this.#hashes[number] === hash &&
+        piece.length === end - start &&
+        text.startsWith(piece, start)
+      ) {
+        return number;
+      }
+    }
+    const number = this.#pieces.push(text.slice(start, end)) - 1;
+    this.#hashes.push(hash);
+    this.#slots[slot] = number;
+    if (2 * number > this.#slots.length) this.#grow();
     return number;
   }
+
+  #slotOf(hash: number): number {
+    return (hash ^ (hash >>> 15)) & (this.#slots.length - 1);
+  }
+
+  #grow(): void {
+    this.#slots = new Int32Array(2 * this.#slots.length);
+    for (let number = 1; number < this.#pieces.length; number++) {
+      let slot = this.#slotOf(this.#hashes[number] ?? 0);
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1);
+      this.#slots[slot] = number;
+    }
+  }
 }
+
+const SPACE = 0x20;
 
 /** Numbers in a row that grows; an array of JavaScript's is several times slower. */
 export class NumberRow {
