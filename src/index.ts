@@ -74,6 +74,7 @@ export {
   dstcCorpus,
   entropy,
   evaluateFiles,
+  evaluateModel,
   type Evaluation,
   evaluateSystems,
   formatReport,

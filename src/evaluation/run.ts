@@ -1,7 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { at } from '../base/arrays.js';
 import { UserError, withFileErrors } from '../base/errors.js';
+import { readLines } from '../base/files.js';
+import { parseContext, readContexts } from '../decoding/index.js';
 import { cleanText } from './clean.js';
 import {
   chooseReferences,
@@ -12,14 +14,18 @@ import {
 } from './dstc.js';
 import { type EvaluateOptions, evaluateSystems, type SystemCorpus } from './evaluate.js';
 import type { Corpus } from './metric.js';
+import { type ModelRun, modelResponses } from './model-responses.js';
+import { type MultiReferenceSet, readMultiReferenceSet } from './multi-references.js';
 import type { PublishedName } from './report/published.js';
 import type { Report } from './report/report.js';
-import { pairTexts, type ParallelTexts, readTexts } from './texts.js';
+import { checkLines, pairTexts, type ParallelTexts, readTexts } from './texts.js';
 
 /** What to evaluate, and how. */
 export interface RunOptions extends EvaluateOptions {
   /** Files of references, a line an instance; or, with keys, one file of keyed references. */
   readonly references: readonly string[];
+  /** Whether the references are one multi-reference set, contexts included (`test.refs.txt`). */
+  readonly multiReferences?: boolean;
   /** The keys to be evaluated; with it or `lineKeys`, the references are keyed. */
   readonly keys?: string;
   /** The key of each line of the responses; by default `keys`. */
@@ -58,6 +64,60 @@ export async function evaluateFiles(
     const corpus = pair({ path, texts: kept });
     systems.push({ system: path, corpus: firstLines(corpus, options.lines) });
   }
+  return reportOf(systems, options);
+}
+
+/** Where the conversations are that a model is evaluated on. */
+export interface ModelEvaluationOptions extends RunOptions {
+  /**
+   * A file of conversations, one a line, for the lines of `references`; without it, the
+   * references are a multi-reference set, which has them.
+   */
+  readonly contexts?: string;
+}
+
+/**
+ * Lets a model respond, and evaluates its responses, a system for each preset.
+ *
+ * @throws UserError as {@link evaluateFiles} and {@link modelResponses} do.
+ */
+export async function evaluateModel(
+  run: ModelRun,
+  options: ModelEvaluationOptions,
+): Promise<Report> {
+  const { contexts: path, references, lines } = options;
+  const multiReferences = path === undefined;
+  const pair = await referencesOf({ ...options, multiReferences });
+  const contexts = multiReferences
+    ? conversationsOf(await readMultiReferenceSet(at(references, 0)))
+    : await readContexts(readLines(path), path);
+  // Before hours of work: whether there are references for all.
+  const all = pair({ path: path ?? at(references, 0), texts: contexts.map(() => '') });
+  const responses = await modelResponses(run, contexts.slice(0, lines));
+  const systems = [...responses].map(([preset, texts]): SystemCorpus => ({
+    system: `${basename(run.model)}, ${preset}`,
+    corpus: {
+      hypotheses: options.clean === true ? texts.map(cleanText) : texts,
+      references: all.references.slice(0, lines),
+    },
+  }));
+  return reportOf(systems, options);
+}
+
+/** The turns of a set's contexts. */
+function conversationsOf({ path, contexts }: MultiReferenceSet): string[][] {
+  return contexts.map((context, line) => {
+    const turns = parseContext(context);
+    if (turns.length === 0 || turns.at(-1)?.trim() === '') {
+      throw new UserError(
+        `${path}:${line + 1}: there is nothing to reply to; mend or remove the line.`,
+      );
+    }
+    return turns;
+  });
+}
+
+async function reportOf(systems: readonly SystemCorpus[], options: RunOptions): Promise<Report> {
   return {
     ...(await evaluateSystems(systems, options)),
     ...(options.published !== undefined && { published: options.published }),
@@ -96,10 +156,28 @@ async function referencesOf(options: RunOptions): Promise<(responses: ParallelTe
         clean,
       });
   }
+  const finish = (text: string): string => (clean ? cleanText(text) : text);
+  if (options.multiReferences === true) {
+    if (references.length !== 1) {
+      throw new UserError(
+        `A multi-reference set is one file, not ${references.length}; name one, or give --contexts where the references are files with a line for each.`,
+      );
+    }
+    const set = await readMultiReferenceSet(at(references, 0));
+    const chosen = set.references.map((texts) =>
+      chooseReferences(texts, {
+        referenceCount: options.referenceCount ?? texts.length,
+        vsHuman: options.vsHuman ?? -1,
+      }).map(finish),
+    );
+    return (responses) => {
+      checkLines(responses, { path: set.path, texts: set.contexts });
+      return { hypotheses: responses.texts.map(finish), references: chosen };
+    };
+  }
   const files = await Promise.all(
     references.map(async (path) => ({ path, texts: await readTexts(path) })),
   );
-  const finish = (text: string): string => (clean ? cleanText(text) : text);
   const chosen = {
     referenceCount: options.referenceCount ?? references.length,
     vsHuman: options.vsHuman ?? -1,

@@ -1,0 +1,28 @@
+import { UserError } from '../base/errors.js';
+import { readMultiReferences } from '../corpus/multi-references.js';
+
+/** A multi-reference set in memory: contexts, and the references of each. */
+export interface MultiReferenceSet {
+  readonly path: string;
+  /** Turns of a context are separated by ` EOS `. */
+  readonly contexts: readonly string[];
+  readonly references: readonly (readonly string[])[];
+}
+
+/**
+ * Reads a multi-reference set as `data refs` writes it (`test.refs.txt`, `test.scored_refs.txt`).
+ *
+ * @throws UserError where a line has no reference, or there is no line.
+ */
+export async function readMultiReferenceSet(path: string): Promise<MultiReferenceSet> {
+  const contexts: string[] = [];
+  const references: string[][] = [];
+  for await (const line of readMultiReferences(path)) {
+    contexts.push(line.context);
+    references.push(line.references.map(({ text }) => text));
+  }
+  if (contexts.length === 0) {
+    throw new UserError(`${path}: the file is empty; give a context and its references a line.`);
+  }
+  return { path, contexts, references };
+}
