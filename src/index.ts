@@ -21,6 +21,8 @@ export {
   resolveModel,
   saveCheckpoint,
   saveOnnx,
+  type VerifiedFile,
+  verifyModel,
 } from './checkpoint/index.js';
 export {
   type Conversation,

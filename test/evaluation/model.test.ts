@@ -69,11 +69,20 @@ describe('dialogpt eval --model', () => {
     await using decoder = await Decoder.create(checkpoint.parameters);
     const { maxHistoryTurns, noRepeatReplyNgramSize, noRepeatHistoryNgramSize, ...decoding } =
       presetOptions('beam', { maxNewTokens: 12 });
-    assert.deepEqual([maxHistoryTurns, noRepeatReplyNgramSize, noRepeatHistoryNgramSize], [0, 0, 0]);
+    assert.deepEqual(
+      [maxHistoryTurns, noRepeatReplyNgramSize, noRepeatHistoryNgramSize],
+      [0, 0, 0],
+    );
     const prompt = promptTokens(tokenizer, ['hi', 'hello hello'], 84);
     const [best] = await generate(decoder, tokenizer.endOfText, prompt, decoding);
     const [first] = (await readFile(path('all.beam.txt'), 'utf8')).split('\n');
-    assert.equal(first, tokenizer.decode(best?.tokens ?? []).replace(/\s+/g, ' ').trim());
+    assert.equal(
+      first,
+      tokenizer
+        .decode(best?.tokens ?? [])
+        .replace(/\s+/g, ' ')
+        .trim(),
+    );
 
     await using model = await loadModel(path('model'), { reverseModel: path('reverse') });
     let reply = '';

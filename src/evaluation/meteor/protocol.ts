@@ -3,7 +3,9 @@ import { z } from 'zod';
 const texts = z.array(z.string()).readonly();
 
 const taskSchema = z.object({
-  corpora: z.array(z.object({ hypotheses: texts, references: z.array(texts).readonly() })).readonly(),
+  corpora: z
+    .array(z.object({ hypotheses: texts, references: z.array(texts).readonly() }))
+    .readonly(),
   meteorData: z.string().exactOptional(),
 });
 
