@@ -17,11 +17,12 @@ export interface HubRequestOptions {
 export async function hubFetch(url: string, options: HubRequestOptions): Promise<Response> {
   agent ??= new EnvHttpProxyAgent();
   const { headers, method = 'GET', signal } = options;
-  const response = await fetchThrough(url, {
+  const answer = await fetchThrough(url, {
     method,
     headers: [...headers],
     signal,
     dispatcher: agent,
   });
-  return response;
+  const { body, status, statusText } = answer;
+  return new Response(body, { status, statusText, headers: [...answer.headers] });
 }

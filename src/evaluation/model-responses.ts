@@ -142,7 +142,7 @@ async function respond(
   // First the settings: a whole file without them could not be told from somebody else's.
   await writeFileWhole(settingsPath(file.path), `${JSON.stringify(settings, undefined, 2)}\n`);
   await file.finish();
-  return readTexts(file.path);
+  return await readTexts(file.path);
 }
 
 function settingsPath(path: string): string {
