@@ -20,6 +20,7 @@ const rooms = {
     'tokenizer',
     'model',
     'checkpoint',
+    'corpus',
     'dataset',
     'training',
     'decoding',

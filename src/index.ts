@@ -22,6 +22,8 @@ export {
   resolveModel,
   saveCheckpoint,
   saveOnnx,
+  type VerifiedFile,
+  verifyModel,
 } from './checkpoint/index.js';
 export {
   type Conversation,
@@ -117,8 +119,9 @@ export {
   dstcCorpus,
   entropy,
   evaluateFiles,
+  evaluateModel,
   type Evaluation,
-  Evaluator,
+  evaluateSystems,
   formatReport,
   meteor,
   type MeteorResources,

@@ -4,8 +4,10 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { type ReadableStreamDefaultReader } from 'node:stream/web';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lock } from 'proper-lockfile';
 import { messageOf, UserError, withFileErrors } from '../base/errors.js';
 import { exists } from '../base/files.js';
+import { hubFetch } from './hub-fetch.js';
 import { type HubSettings } from './hub-settings.js';
 
 /** Called as a download goes on: bytes that are there, of how many. */
@@ -38,7 +40,7 @@ const MOST_ATTEMPTS = 5;
 /**
  * Downloads a file to `path`. What arrives is kept in `path.incomplete`, as Python's
  * `huggingface_hub` does; after a broken connection, or in the next process, the download goes on
- * where it stopped. The finished file is checked against its checksum before it takes its name.
+ * where it stopped. While another process downloads the file, this one waits. The finished file is checked against its checksum before it takes its name.
  *
  * @throws UserError saying what to do: after several attempts without a new byte, at an answer
  *   that will not change ({@link HubRefusal}), or where the checksum differs.
@@ -53,26 +55,53 @@ export async function downloadFile(
   const incomplete = `${path}.incomplete`;
   await withFileErrors(incomplete, async () => {
     await mkdir(dirname(path), { recursive: true });
-    for (let attempts = 0; ;) {
-      const before = await sizeOf(incomplete);
-      try {
-        await fetchRest(file, incomplete, before, settings, progress);
-        break;
-      } catch (error) {
-        if (!(error instanceof BrokenConnection)) throw error;
-        attempts = (await sizeOf(incomplete)) > before ? 1 : attempts + 1;
-        if (attempts >= MOST_ATTEMPTS) {
-          throw new UserError(
-            `${file.url}: the download broke off ${attempts} times in a row (${reasonOf(error)}); check the connection and run the same command again, it goes on where it stopped.`,
-            { cause: error },
-          );
-        }
-        await sleep(settings.pause * 2 ** (attempts - 1));
-      }
+    const release = await lock(incomplete, LOCKING);
+    try {
+      // Another process may have downloaded it meanwhile.
+      if (!(await exists(path))) await downloadLocked(file, path, incomplete, settings, progress);
+    } finally {
+      await release();
     }
-    await verify(file, incomplete);
-    await rename(incomplete, path);
   });
+}
+
+/** How a file that is being downloaded is kept from other processes. */
+const LOCKING = {
+  realpath: false,
+  // The lock of a process that was killed counts no more after so many milliseconds.
+  stale: 10_000,
+  update: 2000,
+  retries: { forever: true, minTimeout: 100, maxTimeout: 1000 },
+  // A machine that slept loses its lock; two that write then are found out by the checksum.
+  onCompromised: () => undefined,
+};
+
+async function downloadLocked(
+  file: HubFile,
+  path: string,
+  incomplete: string,
+  settings: HubSettings,
+  progress?: DownloadProgress,
+): Promise<void> {
+  for (let attempts = 0; ;) {
+    const before = await sizeOf(incomplete);
+    try {
+      await fetchRest(file, incomplete, before, settings, progress);
+      break;
+    } catch (error) {
+      if (!(error instanceof BrokenConnection)) throw error;
+      attempts = (await sizeOf(incomplete)) > before ? 1 : attempts + 1;
+      if (attempts >= MOST_ATTEMPTS) {
+        throw new UserError(
+          `${file.url}: the download broke off ${attempts} times in a row (${reasonOf(error)}); check the connection and run the same command again, it goes on where it stopped.`,
+          { cause: error },
+        );
+      }
+      await sleep(settings.pause * 2 ** (attempts - 1));
+    }
+  }
+  await verify(file, incomplete);
+  await rename(incomplete, path);
 }
 
 async function sizeOf(path: string): Promise<number> {
@@ -141,13 +170,13 @@ async function request(
   settings: HubSettings,
   signal: AbortSignal,
 ): Promise<Response> {
-  const headers: Record<string, string> = { 'Accept-Encoding': 'identity' };
-  if (settings.token !== undefined) headers.Authorization = `Bearer ${settings.token}`;
-  if (start > 0) headers.Range = `bytes=${start}-`;
+  const headers = new Headers({ 'Accept-Encoding': 'identity' });
+  if (settings.token !== undefined) headers.set('Authorization', `Bearer ${settings.token}`);
+  if (start > 0) headers.set('Range', `bytes=${start}-`);
   let response: Response;
   try {
     // fetch drops the Authorization header where a redirect leads to another host.
-    response = await fetch(file.url, { headers, signal });
+    response = await hubFetch(file.url, { headers, signal });
   } catch (error) {
     throw new BrokenConnection(messageOf(error), { cause: error });
   }
@@ -186,18 +215,23 @@ async function receive(
 }
 
 async function verify(file: HubFile, incomplete: string): Promise<void> {
-  const isSha256 = file.checksum.length === 64;
-  const hash = createHash(isSha256 ? 'sha256' : 'sha1');
-  if (!isSha256) hash.update(`blob ${await sizeOf(incomplete)}\0`);
-  for await (const piece of createReadStream(incomplete, { highWaterMark: 1 << 20 })) {
-    if (piece instanceof Uint8Array) hash.update(piece);
-  }
-  const actual = hash.digest('hex');
+  const actual = await checksumLike(file.checksum, incomplete);
   if (actual === file.checksum) return;
   await rm(incomplete, { force: true });
   throw new UserError(
     `${file.url}: the checksum of what arrived is ${actual} instead of ${file.checksum}; it was thrown away, so run the same command again, and if that does not help ask the keepers of the hub or mirror (HF_ENDPOINT).`,
   );
+}
+
+/** A file's checksum, of the kind that `checksum` is: SHA-256, or a git blob's SHA-1. */
+export async function checksumLike(checksum: string, path: string): Promise<string> {
+  const isSha256 = checksum.length === 64;
+  const hash = createHash(isSha256 ? 'sha256' : 'sha1');
+  if (!isSha256) hash.update(`blob ${await sizeOf(path)}\0`);
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    if (piece instanceof Uint8Array) hash.update(piece);
+  }
+  return hash.digest('hex');
 }
 
 /** What to tell a person whom the hub refused. */

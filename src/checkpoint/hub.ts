@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { messageOf, UserError } from '../base/errors.js';
 import { CachedModel, isCommit } from './hub-cache.js';
 import { downloadFile, type DownloadProgress, HubRefusal, refusal } from './hub-download.js';
+import { hubFetch } from './hub-fetch.js';
 import { type HubSettings, hubSettings } from './hub-settings.js';
 import { readShardNames, WEIGHT_FILES } from './weights.js';
 
@@ -161,7 +162,12 @@ class HubClient {
     const authorized: typeof fetch = (input, init) => {
       const headers = new Headers(init?.headers);
       if (token !== undefined) headers.set('Authorization', `Bearer ${token}`);
-      return fetch(input, { ...init, headers, signal: AbortSignal.timeout(patience) });
+      const url = input instanceof Request ? input.url : String(input);
+      return hubFetch(url, {
+        headers,
+        ...(init?.method !== undefined && { method: init.method }),
+        signal: AbortSignal.timeout(patience),
+      });
     };
     try {
       return await question({ hubUrl: endpoint, fetch: authorized });

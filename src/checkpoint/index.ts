@@ -26,5 +26,6 @@ export { type HubSettings, hubSettings } from './hub-settings.js';
 export { resolveModel, SHORT_NAMES } from './resolve.js';
 export { convertModel, FORMATS } from './convert.js';
 export { describeModel, type ModelDescription } from './describe.js';
+export { verifyModel, type VerifiedFile } from './verify.js';
 export { saveOnnx } from './onnx-folder.js';
 export { type Precision, PRECISIONS } from './onnx-weights.js';

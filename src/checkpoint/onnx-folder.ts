@@ -1,12 +1,20 @@
 import { join } from 'node:path';
 import { writeFileWhole } from '../base/files.js';
-import { serialize } from '../graph/index.js';
+import { type Graph, serialize } from '../graph/index.js';
+import { type ParameterTensors } from '../model/index.js';
 import { END_OF_TEXT, type Vocabulary } from '../tokenizer/index.js';
 import { bytesToText } from '../tokenizer/bytes.js';
 import { mergesOf, saveVocabulary } from '../tokenizer/vocabulary.js';
-import { type Checkpoint, modelConfig, saveGenerationConfig, writeJson } from './folder.js';
-import { decoderGraph } from './onnx-graph.js';
+import {
+  type Checkpoint,
+  modelConfig,
+  type RankerCheckpoint,
+  saveGenerationConfig,
+  writeJson,
+} from './folder.js';
+import { decoderGraph, rankerGraph } from './onnx-graph.js';
 import { OnnxWeights, type Precision } from './onnx-weights.js';
+import { RANKING_HEAD } from './parameters.js';
 
 /** What `transformers.js` calls the model's file at each of its `dtype`s. */
 const fileNames: Readonly<Record<Precision, string>> = {
@@ -16,28 +24,36 @@ const fileNames: Readonly<Record<Precision, string>> = {
 };
 
 /**
- * Writes a language model into `folder` in the layout of `transformers.js`: `onnx/model.onnx`
- * (`model_fp16`, `model_quantized`) with past keys and values, its weights beside it in
- * `….onnx_data`, `config.json`, and the tokenizer with its `tokenizer.json`. Several precisions
- * may lie in one folder.
+ * Writes a model into `folder` in the layout of `transformers.js`: `onnx/model.onnx` (`model_fp16`,
+ * `model_quantized`), its weights beside it in `….onnx_data`, `config.json`, and the tokenizer with
+ * its `tokenizer.json`. A language model has past keys and values, a ranking model gives a score
+ * for a row. Several precisions may lie in one folder.
  */
 export async function saveOnnx(
   folder: string,
-  { parameters, tokenizer }: Checkpoint,
+  checkpoint: Checkpoint | RankerCheckpoint,
   precision: Precision,
 ): Promise<void> {
+  const { parameters, tokenizer } = checkpoint;
   const { config } = parameters;
   const file = `${fileNames[precision]}.onnx`;
   const weights = new OnnxWeights(parameters, precision, `${file}_data`);
-  const graph = decoderGraph(config, (target) => weights.declare(target));
+  const declare = (target: Graph): ParameterTensors => weights.declare(target);
+  const score = 'score' in checkpoint ? checkpoint.score : undefined;
+  const graph =
+    score === undefined
+      ? decoderGraph(config, declare)
+      : rankerGraph(config, declare, (target) =>
+          weights.declareNumbers(target, RANKING_HEAD, [1, score.length], score),
+        );
   weights.finish(graph);
   await writeFileWhole(join(folder, 'onnx', `${file}_data`), (output) => weights.write(output));
   await writeFileWhole(join(folder, 'onnx', file), serialize(graph));
   await writeJson(join(folder, 'config.json'), {
-    ...modelConfig(config),
+    ...modelConfig(config, score !== undefined),
     'transformers.js_config': { use_external_data_format: true },
   });
-  await saveGenerationConfig(folder, config);
+  if (score === undefined) await saveGenerationConfig(folder, config);
   await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
   await writeJson(join(folder, 'tokenizer.json'), tokenizerJson(tokenizer.vocabulary));
 }

@@ -71,6 +71,13 @@ export class OnnxWeights {
     };
   }
 
+  /** Declares numbers besides the parameters, as they are. */
+  declareNumbers(graph: Graph, name: string, shape: readonly number[], data: Float32Array): Tensor {
+    return this.#store(graph, name, 'float32', shape, data.byteLength, (file) =>
+      writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+    );
+  }
+
   /** Rewrites the finished graph to compute with bytes, where the precision says so. */
   finish(graph: Graph): void {
     if (this.#precision === 'int8') computeWithBytes(graph, this.#bytes);
@@ -99,9 +106,7 @@ export class OnnxWeights {
     if (isMatrix && this.#precision === 'int8' && name !== POSITION_EMBEDDING) {
       return this.#byteMatrix(graph, parameter, data);
     }
-    return this.#store(graph, name, 'float32', shape, length * 4, (file) =>
-      writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
-    );
+    return this.declareNumbers(graph, name, shape, data);
   }
 
   /** The embedding has a scale for each token (row), other matrices for each output (column). */

@@ -60,9 +60,7 @@ function configOfShapes(tensors: ReadonlyMap<string, TensorSource>, path: string
  * @throws UserError where the file is damaged, or does not hold this model's tensors.
  */
 export async function loadParameters(path: string): Promise<Parameters> {
-  const parameters = new Parameters(await readConfig(path));
-  await readWeights(path, parameters);
-  return parameters;
+  return (await readWeights(path, false)).parameters;
 }
 
 /** The weights of a GPT-2 with DialogRPT's head: a score is the last hidden state times `score`. */
@@ -78,23 +76,26 @@ export interface RankerWeights {
  * @throws UserError as {@link loadParameters}, and where there is no ranking head.
  */
 export async function loadRankerWeights(path: string): Promise<RankerWeights> {
-  const parameters = new Parameters(await readConfig(path));
-  const score = new Float32Array(parameters.config.n_embd);
-  await readWeights(path, parameters, score);
-  return { parameters, score };
+  return readWeights(path, true);
 }
 
-async function readWeights(
-  path: string,
-  parameters: Parameters,
-  score?: Float32Array,
-): Promise<void> {
-  const shapes = new Map(parameterShapes(parameters.config));
-  if (score !== undefined) shapes.set(RANKING_HEAD, [1, score.length]);
+async function readWeights(path: string, isRanker: boolean): Promise<RankerWeights> {
+  const config = await readConfig(path);
   const { tensors } = await openWeights(path);
+  if (config.n_layer > tensors.size) {
+    throw new UserError(
+      `${path}: there are ${tensors.size} tensors, but config.json says ${config.n_layer} layers; use the config.json that belongs to these weights.`,
+    );
+  }
+  const shapes = new Map(parameterShapes(config));
+  if (isRanker) shapes.set(RANKING_HEAD, [1, config.n_embd]);
+  // Memory is taken only for what the files are known to hold.
   const sources = await sanitize(tensors, shapes, path);
+  const parameters = new Parameters(config);
   for (const parameter of parameters.layout) {
     await sources.get(parameter.name)?.readInto(parameters.view(parameter));
   }
-  if (score !== undefined) await sources.get(RANKING_HEAD)?.readInto(score);
+  const score = new Float32Array(isRanker ? config.n_embd : 0);
+  if (isRanker) await sources.get(RANKING_HEAD)?.readInto(score);
+  return { parameters, score };
 }

@@ -51,6 +51,19 @@ const MARK = Symbol('mark');
  */
 const MOST_INSTRUCTIONS = 500_000;
 
+/**
+ * How many values are handed to classes and functions at most, for each byte of the pickle: a list
+ * that is remembered and handed out again and again would take time and memory without end. Real
+ * pickles hand each value out once or twice.
+ */
+const CALLS_PER_BYTE = 8;
+
+/** A list of pairs, handed to an ordered dict, lies this deep in what is handed out. */
+const DEEPEST_LOOK = 2;
+
+/** The longest name that a message repeats. */
+const LONGEST_NAME = 100;
+
 /** The instructions that are understood, by their byte (Python's `pickletools` lists them all). */
 const instructions: Readonly<Record<number, (machine: PickleMachine) => void>> = {
   0x80: (machine) => {
@@ -204,12 +217,15 @@ class PickleMachine {
   readonly #memo = new Map<number, unknown>();
   /** Where the instruction under way starts. */
   #instruction = 0;
+  /** How many more values may be handed to classes and functions. */
+  #handouts: number;
 
   constructor(bytes: Uint8Array, start: number, rules: PickleRules, place: string) {
     this.#bytes = bytes;
     this.position = start;
     this.#rules = rules;
     this.#place = place;
+    this.#handouts = CALLS_PER_BYTE * (bytes.length - start);
   }
 
   run(): unknown {
@@ -350,22 +366,38 @@ class PickleMachine {
       throw this.#broken('the pickle names a class by what is not a text');
     }
     const full = `${module}.${name}`;
-    if (!this.#rules.allows(full)) throw this.refuse(JSON.stringify(full));
+    if (!this.#rules.allows(full)) throw this.refuse(quoted(full));
     this.push(new PickleGlobal(full));
   }
 
   call(callee: unknown, values: unknown): void {
     if (!(callee instanceof PickleGlobal)) throw this.#broken('the pickle calls a plain value');
+    this.#handOut(values);
     const result = Array.isArray(values) ? this.#rules.call(callee.name, values) : undefined;
     if (result === undefined) {
-      throw this.#broken(`${JSON.stringify(callee.name)} is called with wrong values`);
+      throw this.#broken(`${quoted(callee.name)} is called with wrong values`);
     }
     this.push(result);
   }
 
+  /** Counts the values that are handed out, those in lists as deep as anybody looks among them. */
+  #handOut(values: unknown, depth = 0): void {
+    if (!Array.isArray(values) || depth > DEEPEST_LOOK) return;
+    this.#handouts -= values.length;
+    if (this.#handouts < 0) throw this.refuse('a pickle that repeats its parts so often');
+    for (const value of values) this.#handOut(value, depth + 1);
+  }
+
   loadPersistent(id: unknown): void {
+    this.#handOut(id);
     const value = this.#rules.load(id);
     if (value === undefined) throw this.#broken('the pickle refers to storage in an unknown way');
     this.push(value);
   }
+}
+
+/** A name for a message, cut where a hostile one would be without end. */
+function quoted(name: string): string {
+  const shown = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
+  return JSON.stringify(shown);
 }

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { UserError } from '../base/errors.js';
 import { type ByteReader, type ByteSource, fileSource } from './byte-source.js';
 import { PickleEndsEarly, unpickle } from './pickle.js';
-import { storedTensor, type TensorSource } from './tensor-source.js';
+import { elementCount, storedTensor, type TensorSource } from './tensor-source.js';
 import { namedTensors, type TorchStorage, torchRules, type TorchTensor } from './torch-objects.js';
 import { readZipDirectory, type ZipEntry, zipContentPosition } from './zip-directory.js';
 
 /** The largest pickle that is read, in bytes: a hundred times that of any GPT-2. */
 const LARGEST_PICKLE = 20_000_000;
+/** How often the tensors may share a file's numbers: a tied head and its embedding do so twice. */
+const MOST_SHARING = 4;
 /** The first number of a legacy file (PyTorch's `serialization.py`, `MAGIC_NUMBER`). */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
@@ -44,10 +46,17 @@ export async function torchTensorsFrom(source: ByteSource): Promise<Map<string, 
     const isZip = Buffer.from(start).equals(Buffer.from('PK\x03\x04'));
     const content = await (isZip ? openZip(reader) : openLegacy(reader));
     const sources = new Map<string, TensorSource>();
+    let bytes = 0;
     for (const [name, tensor] of namedTensors(path, content.value)) {
       const { storage, shape, strides } = tensor;
       const run = await content.locate(storage);
       checkStorage(path, name, tensor, run);
+      bytes += elementCount(shape) * storage.elementBytes;
+      if (bytes > MOST_SHARING * size) {
+        throw new UserError(
+          `${path}: tensor "${name}" and those before it would take more than ${MOST_SHARING} times the file's size; this is no file of weights.`,
+        );
+      }
       sources.set(
         name,
         storedTensor({

@@ -55,11 +55,13 @@ export function evalPerplexityCommand(): CommandUnknownOpts {
         return;
       }
       console.log(`perplexity per token     ${perplexity.perplexity.toFixed(3)}`);
-      console.log(
-        `perplexity per sequence  ${perplexity.sequencePerplexity.toFixed(3)} (as the original prints it)`,
-      );
+      console.log(`perplexity per sequence  ${perplexity.sequencePerplexity.toFixed(3)}`);
       console.log(
         `loss                     ${perplexity.loss.toFixed(4)} over ${perplexity.labels} tokens of ${held.length} examples`,
+      );
+      const { original } = perplexity;
+      console.log(
+        `as the original prints   Val loss ${original.loss.toFixed(4)} Val ppl ${original.perplexity.toFixed(3)} (batches of ${batchSize})`,
       );
       if (figures.unigram !== undefined) {
         console.log(

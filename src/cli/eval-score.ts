@@ -11,7 +11,10 @@ import {
   PUBLISHED,
   REPORT_FORMATS,
 } from '../evaluation/index.js';
-import { defined, wholeNumber } from './arguments.js';
+import { DEVICES } from '../runtime/index.js';
+import { defined, UsageError, wholeNumber } from './arguments.js';
+import { evaluateNamedModel, PRESET_NAMES, presetNames } from './eval-model.js';
+import { MODEL_HELP } from './find-model.js';
 
 const formats = ['table', 'json', 'tsv', 'markdown', 'latex', 'html'] as const;
 const publishedNames = ['dstc7', '6k'] as const satisfies (keyof typeof PUBLISHED)[];
@@ -20,10 +23,48 @@ const publishedNames = ['dstc7', '6k'] as const satisfies (keyof typeof PUBLISHE
 export function evalScoreCommand(): CommandUnknownOpts {
   return new Command('score')
     .description('score files of responses against references (what eval does by itself)')
-    .argument('<responses...>', 'files with a response a line, or folders of such .txt files')
+    .argument('[responses...]', 'files with a response a line, or folders of such .txt files')
     .requiredOption(
       '--refs <files...>',
       'files of references with a line for each response; with keys, one file of keys and references',
+    )
+    .option(
+      '--multi-refs',
+      'the file of references is a multi-reference set: a context and its references a line',
+    )
+    .option('--model <name>', `let this model respond instead of reading files: ${MODEL_HELP}`)
+    .option(
+      '--presets <names>',
+      `with --model: how, as the paper's rows: ${PRESET_NAMES.join(', ')}, several with commas (greedy)`,
+      presetNames,
+    )
+    .option('--reverse-model <name>', 'a model of reversed conversations, for the preset mmi')
+    .option(
+      '--contexts <file>',
+      'with --model: the conversations, one a line (default: in the file of references)',
+    )
+    .option('--out <file>', 'with --model: where its responses go; a run that was killed goes on')
+    .option('--overwrite', 'with --out: generate anew what is there')
+    .addOption(
+      new Option('--batch-size <rows>', 'with --model: rows generated side by side (16)').argParser(
+        wholeNumber(1),
+      ),
+    )
+    .addOption(
+      new Option('--max-new-tokens <tokens>', 'with --model: the longest response (60)').argParser(
+        wholeNumber(1),
+      ),
+    )
+    .addOption(
+      new Option('--seed <number>', 'with --model: what mmi draws from (1)').argParser(
+        wholeNumber(0),
+      ),
+    )
+    .addOption(new Option('--device <name>', 'with --model: where to compute').choices(DEVICES))
+    .addOption(
+      new Option('--threads <count>', 'with --model: threads to compute with').argParser(
+        wholeNumber(1),
+      ),
     )
     .option('--clean', "clean responses and references as DSTC-7's clean_str does")
     .option('--meteor-data <folder>', "METEOR 1.5's English data")
@@ -58,12 +99,14 @@ export function evalScoreCommand(): CommandUnknownOpts {
     .option('--report <files...>', `write reports too: ${Object.values(REPORT_FORMATS).join(', ')}`)
     .addHelpText(
       'after',
-      '\nExample:\n  dialogpt eval score ours.txt theirs.txt --refs references.txt',
+      '\nExamples:\n  dialogpt eval score ours.txt theirs.txt --refs references.txt\n  dialogpt eval score --model small --presets greedy,beam --refs test.refs.txt --out small.txt',
     )
     .action(async (paths, options) => {
       const reports = (options.report ?? []).map((path) => ({ path, format: formatOf(path) }));
       const isKeyed = options.keys !== undefined || options.lineKeys !== undefined;
-      const report = await evaluateFiles(paths, {
+      const { model, ...flags } = options;
+      checkTogether(paths, options, isKeyed);
+      const settings = {
         references: options.refs,
         ...defined({
           keys: options.keys,
@@ -72,12 +115,18 @@ export function evalScoreCommand(): CommandUnknownOpts {
           vsHuman: options.vshuman,
           lines: options.nLines,
           meteorData: options.meteorData,
-          published: options.published,
+          // A model's scores are there to be compared with the paper's.
+          published: options.published ?? (model === undefined ? undefined : '6k'),
         }),
+        multiReferences: options.multiRefs === true,
         clean: options.clean === true,
         dropLogLines: options.dropLogLines === true,
         significance: options.significance === true,
-      });
+      };
+      const report =
+        model === undefined
+          ? await evaluateFiles(paths, settings)
+          : await evaluateNamedModel({ model, ...flags }, settings);
       if (options.meteorData === undefined) {
         process.stderr.write(
           `METEOR matches exact words and stems only; for synonyms and paraphrases, ${METEOR_DATA_ADVICE}, and give the folder as --meteor-data.\n`,
@@ -98,6 +147,48 @@ export function evalScoreCommand(): CommandUnknownOpts {
       }
       process.stdout.write(formatReport(report, options.json === true ? 'json' : options.format));
     });
+}
+
+/** Flags that mean something only with a model, as they are written. */
+const MODEL_FLAGS = [
+  ['presets', '--presets'],
+  ['reverseModel', '--reverse-model'],
+  ['contexts', '--contexts'],
+  ['out', '--out'],
+  ['overwrite', '--overwrite'],
+  ['batchSize', '--batch-size'],
+  ['maxNewTokens', '--max-new-tokens'],
+  ['seed', '--seed'],
+  ['device', '--device'],
+  ['threads', '--threads'],
+] as const;
+
+/** @throws UsageError where there is nothing to score, or flags do not go together. */
+function checkTogether(
+  paths: readonly string[],
+  options: Readonly<
+    Partial<Record<(typeof MODEL_FLAGS)[number][0] | 'model' | 'multiRefs', unknown>>
+  >,
+  isKeyed: boolean,
+): void {
+  if (options.model === undefined) {
+    if (paths.length === 0) {
+      throw new UsageError('There is nothing to score; name files of responses, or a --model.');
+    }
+    const [, flag] = MODEL_FLAGS.find(([name]) => options[name] !== undefined) ?? [];
+    if (flag !== undefined) throw new UsageError(`${flag} is for --model.`);
+  } else {
+    if (paths.length > 0) {
+      throw new UsageError('Name files of responses or a --model, not both.');
+    }
+    if (isKeyed) throw new UsageError('--keys and --line-keys are for files of responses.');
+  }
+  if (isKeyed && options.multiRefs === true) {
+    throw new UsageError('--multi-refs and --keys are two forms of references; leave out one.');
+  }
+  if (options.contexts !== undefined && options.multiRefs === true) {
+    throw new UsageError('--multi-refs has the contexts itself; leave out --contexts.');
+  }
 }
 
 /** The format that a file's name asks for. */

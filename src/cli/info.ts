@@ -1,5 +1,5 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { describeModel, type ModelDescription } from '../checkpoint/index.js';
+import { describeModel, type ModelDescription, verifyModel } from '../checkpoint/index.js';
 import { findModel, megabytes, MODEL_HELP } from './find-model.js';
 
 /** `dialogpt info MODEL`: what a model is and what it needs. */
@@ -7,16 +7,25 @@ export function infoCommand(): CommandUnknownOpts {
   return new Command('info')
     .description('print what a model is: configuration, size, memory that it needs')
     .argument('<model>', MODEL_HELP)
+    .option('--verify', 'read all weights: checksums where they are known, and finite numbers')
     .option('--json', 'print it as JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  dialogpt info small\n  dialogpt info runs/mine\n  dialogpt info medium_ft.pkl --json',
+      '\nExamples:\n  dialogpt info small\n  dialogpt info runs/mine\n  dialogpt info medium_ft.pkl --json\n  dialogpt info small --verify',
     )
     .action(async (model, options) => {
-      const description = await describeModel(await findModel(model));
-      console.log(
-        options.json === true ? JSON.stringify(description, null, 2) : describe(description),
-      );
+      const path = await findModel(model);
+      const description = await describeModel(path);
+      const verified = options.verify === true ? await verifyModel(path) : undefined;
+      if (options.json === true) {
+        console.log(JSON.stringify({ ...description, ...(verified && { verified }) }, null, 2));
+        return;
+      }
+      console.log(describe(description));
+      for (const file of verified ?? []) {
+        const known = file.checksum ? 'as the hub has it' : 'sound; no checksum of it is known';
+        console.log(`${file.path}: ${known}`);
+      }
     });
 }
 

@@ -1,6 +1,6 @@
 import { at } from '../base/arrays.js';
-import { type Corpus, type Metric, scoreCorpus } from './metric.js';
-import { Pieces, splitWords, WordNumbers } from './words.js';
+import { bestCounts, type Corpus, type Metric, scoreCorpus } from './metric.js';
+import { NumberRow, Pieces, splitWords, WordNumbers } from './words.js';
 
 /** The longest n-grams of characters. */
 const LONGEST = 6;
@@ -21,20 +21,18 @@ export function chrfMetric(pieces = new Pieces()): Metric {
     labels: ['chrF'],
     statistics({ hypotheses, references }) {
       const ngrams = new CharacterNgrams();
-      let counts = new Float64Array(3 * LONGEST);
+      const row = new NumberRow();
+      const read = (text: string): Int32Array => {
+        row.length = 0;
+        characters.append(text, row);
+        return row.numbers;
+      };
+      const compare = (reference: string, counts: Float64Array): void => {
+        ngrams.compare(read(reference), counts);
+      };
       return hypotheses.map((hypothesis, index) => {
-        ngrams.begin(characters.of(hypothesis));
-        let best = new Float64Array(3 * LONGEST);
-        let bestScore = -1;
-        for (const reference of new Set(at(references, index))) {
-          ngrams.compare(characters.of(reference), counts);
-          const score = scoreOf(counts);
-          if (score > bestScore) {
-            [best, counts] = [counts, best];
-            bestScore = score;
-          }
-        }
-        return best;
+        ngrams.begin(read(hypothesis));
+        return bestCounts(3 * LONGEST, new Set(at(references, index)), compare, scoreOf);
       });
     },
     score: (total) => [scoreOf(total)],
@@ -68,7 +66,7 @@ class CharacterNgrams {
   readonly #commonChild = new Int32Array(COMMON);
 
   /** Sets the hypothesis. */
-  begin(characters: readonly number[]): void {
+  begin(characters: Int32Array): void {
     this.#length = characters.length;
     this.#reserve(characters.length * LONGEST + 1);
     this.#nodes = 1;
@@ -120,7 +118,7 @@ class CharacterNgrams {
   }
 
   /** Sets `counts`, for each order: n-grams of the hypothesis, of the reference, and of both. */
-  compare(reference: readonly number[], counts: Float64Array): void {
+  compare(reference: Int32Array, counts: Float64Array): void {
     counts.fill(0);
     for (let order = 0; order < LONGEST; order++) {
       const inReference = Math.max(0, reference.length - order);

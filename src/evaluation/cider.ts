@@ -31,9 +31,10 @@ export function cider(corpus: Corpus): number {
 function ciderScores({ hypotheses, references }: Corpus, words: WordNumbers): number[] {
   const sentences = new Sentences({ hypotheses, references }, words);
   const byOrder: Float64Array[] = [];
-  for (let ngrams = sentences.words; byOrder.length < LONGEST_NGRAM; ngrams = lengthen(ngrams)) {
-    ngrams = withoutUnique(ngrams);
-    byOrder.push(similarities(sentences, ngrams, byOrder.length));
+  let ngrams = sentences.words;
+  for (let order = 0; order < LONGEST_NGRAM; order++) {
+    ngrams = withoutUnique(order === 0 ? ngrams : lengthen(ngrams));
+    byOrder.push(similarities(sentences, ngrams, order));
   }
   return hypotheses.map((_, instance) => {
     const pairs = pairsIn(sentences.length(instance));

@@ -10,7 +10,13 @@ export {
   readKeyedReferences,
   readKeys,
 } from './dstc.js';
-export { type Evaluation, Evaluator, type SystemCorpus } from './evaluate.js';
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  type Evaluations,
+  evaluateSystems,
+  type SystemCorpus,
+} from './evaluate.js';
 export { krippendorffAlpha } from './judge/agreement.js';
 export {
   type Judgement,
@@ -36,7 +42,15 @@ export { formatReport, REPORT_FORMATS, type ReportFormat } from './report/format
 export { PUBLISHED, type PublishedName, type PublishedTable } from './report/published.js';
 export type { Report } from './report/report.js';
 export { rougeL, rougeLMetric } from './rouge.js';
-export { DSTC_REFERENCES, evaluateFiles, type RunOptions } from './run.js';
+export {
+  DSTC_REFERENCES,
+  evaluateFiles,
+  evaluateModel,
+  type ModelEvaluationOptions,
+  type RunOptions,
+} from './run.js';
+export { type ModelRun, modelResponses } from './model-responses.js';
+export { type PresetName, presetOptions, PRESETS } from './presets.js';
 export { sacreBleu, sacreBleuMetric } from './sacrebleu.js';
 export { type Comparison, compareSystems } from './significance.js';
 export { pairTexts, type ParallelTexts, readTexts } from './texts.js';

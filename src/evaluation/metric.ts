@@ -7,19 +7,23 @@ export interface Corpus {
   readonly references: readonly (readonly string[])[];
 }
 
+/** How scores follow from numbers that the instances of a corpus contribute. */
+export interface Scoring {
+  readonly name: string;
+  /** The names of the scores, in order. */
+  readonly labels: readonly string[];
+  /** The scores of a corpus whose contributions add up to `total`. */
+  score(total: Float64Array): number[];
+}
+
 /**
  * A metric over a corpus. Every instance contributes numbers of its own, a corpus contributes
  * their sum, and the scores follow from the sum: so a corpus is scored by adding once, and
  * resampled by adding again.
  */
-export interface Metric {
-  readonly name: string;
-  /** The names of the scores, in order. */
-  readonly labels: readonly string[];
+export interface Metric extends Scoring {
   /** The contribution of each instance; all of one length. */
   statistics(corpus: Corpus): Float64Array[];
-  /** The scores of a corpus whose contributions add up to `total`. */
-  score(total: Float64Array): number[];
 }
 
 /**
@@ -41,6 +45,31 @@ export function addUp(rows: readonly Float64Array[]): Float64Array {
     }
   }
   return total;
+}
+
+/**
+ * The numbers of the reference that scores best; of equals, the first one's.
+ *
+ * @param count Sets the numbers of one reference, `size` of them.
+ */
+export function bestCounts<Reference>(
+  size: number,
+  references: Iterable<Reference>,
+  count: (reference: Reference, counts: Float64Array) => void,
+  scoreOf: (counts: Float64Array) => number,
+): Float64Array {
+  let best = new Float64Array(size);
+  let counts = new Float64Array(size);
+  let bestScore = -1;
+  for (const reference of references) {
+    count(reference, counts);
+    const score = scoreOf(counts);
+    if (score > bestScore) {
+      [best, counts] = [counts, best];
+      bestScore = score;
+    }
+  }
+  return best;
 }
 
 /** @throws UserError where the corpus is empty or an instance has no reference. */

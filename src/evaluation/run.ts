@@ -1,7 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { at } from '../base/arrays.js';
 import { UserError, withFileErrors } from '../base/errors.js';
+import { readLines } from '../base/files.js';
+import { parseContext, readContexts } from '../decoding/index.js';
 import { cleanText } from './clean.js';
 import {
   chooseReferences,
@@ -10,18 +12,20 @@ import {
   readKeyedReferences,
   readKeys,
 } from './dstc.js';
-import { Evaluator, type SystemCorpus } from './evaluate.js';
-import { NO_METEOR_RESOURCES, readMeteorResources } from './meteor/resources.js';
+import { type EvaluateOptions, evaluateSystems, type SystemCorpus } from './evaluate.js';
 import type { Corpus } from './metric.js';
+import { type ModelRun, modelResponses } from './model-responses.js';
+import { type MultiReferenceSet, readMultiReferenceSet } from './multi-references.js';
 import type { PublishedName } from './report/published.js';
 import type { Report } from './report/report.js';
-import { compareSystems } from './significance.js';
-import { pairTexts, type ParallelTexts, readTexts } from './texts.js';
+import { checkLines, pairTexts, type ParallelTexts, readTexts } from './texts.js';
 
 /** What to evaluate, and how. */
-export interface RunOptions {
+export interface RunOptions extends EvaluateOptions {
   /** Files of references, a line an instance; or, with keys, one file of keyed references. */
   readonly references: readonly string[];
+  /** Whether the references are one multi-reference set, contexts included (`test.refs.txt`). */
+  readonly multiReferences?: boolean;
   /** The keys to be evaluated; with it or `lineKeys`, the references are keyed. */
   readonly keys?: string;
   /** The key of each line of the responses; by default `keys`. */
@@ -35,10 +39,7 @@ export interface RunOptions {
   readonly lines?: number;
   /** Leaves out empty lines and lines that begin with "Val", as the original's batch_eval.py. */
   readonly dropLogLines?: boolean;
-  readonly meteorData?: string;
   readonly published?: PublishedName;
-  /** Whether each system is compared with the first. */
-  readonly significance?: boolean;
 }
 
 /** The number of references DSTC-7's script takes by default. */
@@ -63,15 +64,63 @@ export async function evaluateFiles(
     const corpus = pair({ path, texts: kept });
     systems.push({ system: path, corpus: firstLines(corpus, options.lines) });
   }
-  const resources =
-    options.meteorData === undefined
-      ? NO_METEOR_RESOURCES
-      : await readMeteorResources(options.meteorData, textsOf(systems));
-  const evaluator = new Evaluator(resources);
+  return reportOf(systems, options);
+}
+
+/** Where the conversations are that a model is evaluated on. */
+export interface ModelEvaluationOptions extends RunOptions {
+  /**
+   * A file of conversations, one a line, for the lines of `references`; without it, the
+   * references are a multi-reference set, which has them.
+   */
+  readonly contexts?: string;
+}
+
+/**
+ * Lets a model respond, and evaluates its responses, a system for each preset.
+ *
+ * @throws UserError as {@link evaluateFiles} and {@link modelResponses} do.
+ */
+export async function evaluateModel(
+  run: ModelRun,
+  options: ModelEvaluationOptions,
+): Promise<Report> {
+  const { contexts: path, references, lines } = options;
+  const multiReferences = path === undefined;
+  const pair = await referencesOf({ ...options, multiReferences });
+  const contexts = multiReferences
+    ? conversationsOf(await readMultiReferenceSet(at(references, 0)))
+    : await readContexts(readLines(path), path);
+  // Before hours of work: whether there are references for all.
+  const all = pair({ path: path ?? at(references, 0), texts: contexts.map(() => '') });
+  const responses = await modelResponses(run, contexts.slice(0, lines));
+  const systems = [...responses].map(([preset, texts]): SystemCorpus => ({
+    system: `${basename(run.model)}, ${preset}`,
+    corpus: {
+      hypotheses: options.clean === true ? texts.map(cleanText) : texts,
+      references: all.references.slice(0, lines),
+    },
+  }));
+  return reportOf(systems, options);
+}
+
+/** The turns of a set's contexts. */
+function conversationsOf({ path, contexts }: MultiReferenceSet): string[][] {
+  return contexts.map((context, line) => {
+    const turns = parseContext(context);
+    if (turns.length === 0 || turns.at(-1)?.trim() === '') {
+      throw new UserError(
+        `${path}:${line + 1}: there is nothing to reply to; mend or remove the line.`,
+      );
+    }
+    return turns;
+  });
+}
+
+async function reportOf(systems: readonly SystemCorpus[], options: RunOptions): Promise<Report> {
   return {
-    evaluations: systems.map((system) => evaluator.evaluate(system)),
+    ...(await evaluateSystems(systems, options)),
     ...(options.published !== undefined && { published: options.published }),
-    ...(options.significance === true && { comparisons: compareAll(evaluator, systems) }),
   };
 }
 
@@ -107,10 +156,28 @@ async function referencesOf(options: RunOptions): Promise<(responses: ParallelTe
         clean,
       });
   }
+  const finish = (text: string): string => (clean ? cleanText(text) : text);
+  if (options.multiReferences === true) {
+    if (references.length !== 1) {
+      throw new UserError(
+        `A multi-reference set is one file, not ${references.length}; name one, or give --contexts where the references are files with a line for each.`,
+      );
+    }
+    const set = await readMultiReferenceSet(at(references, 0));
+    const chosen = set.references.map((texts) =>
+      chooseReferences(texts, {
+        referenceCount: options.referenceCount ?? texts.length,
+        vsHuman: options.vsHuman ?? -1,
+      }).map(finish),
+    );
+    return (responses) => {
+      checkLines(responses, { path: set.path, texts: set.contexts });
+      return { hypotheses: responses.texts.map(finish), references: chosen };
+    };
+  }
   const files = await Promise.all(
     references.map(async (path) => ({ path, texts: await readTexts(path) })),
   );
-  const finish = (text: string): string => (clean ? cleanText(text) : text);
   const chosen = {
     referenceCount: options.referenceCount ?? references.length,
     vsHuman: options.vsHuman ?? -1,
@@ -131,27 +198,4 @@ function isLogLine(text: string): boolean {
 
 function firstLines({ hypotheses, references }: Corpus, lines: number | undefined): Corpus {
   return { hypotheses: hypotheses.slice(0, lines), references: references.slice(0, lines) };
-}
-
-function* textsOf(systems: readonly SystemCorpus[]): Generator<string> {
-  for (const { corpus } of systems) {
-    yield* corpus.hypotheses;
-    for (const texts of corpus.references) yield* texts;
-  }
-}
-
-function compareAll(
-  evaluator: Evaluator,
-  [first, ...others]: readonly SystemCorpus[],
-): NonNullable<Report['comparisons']> {
-  if (first === undefined || others.length === 0) {
-    throw new UserError('There is one system only; name two or more to compare them.');
-  }
-  return others.map((other) => ({
-    first: first.system,
-    second: other.system,
-    comparisons: evaluator.metrics.flatMap((metric) =>
-      compareSystems(metric, first.corpus, other.corpus),
-    ),
-  }));
 }

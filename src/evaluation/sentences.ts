@@ -1,7 +1,7 @@
 import { range } from '../base/arrays.js';
 import type { Corpus } from './metric.js';
 import type { Ngrams } from './ngrams.js';
-import type { WordNumbers } from './words.js';
+import { NumberRow, type WordNumbers } from './words.js';
 
 /**
  * The sentences of a corpus in a row: all hypotheses, then instance by instance the references.
@@ -23,8 +23,10 @@ export class Sentences {
   readonly #firstReferences: Int32Array;
 
   constructor({ hypotheses, references }: Corpus, words: WordNumbers) {
-    const row = [0];
-    const starts = [1];
+    const row = new NumberRow();
+    const starts = new NumberRow();
+    row.push(0);
+    starts.push(row.length);
     const add = (text: string): void => {
       words.append(text, row);
       row.push(0);
@@ -40,8 +42,8 @@ export class Sentences {
     }
     this.count = starts.length - 1;
     this.referenceWords = row.length - this.referenceStart - (this.count - this.instances);
-    this.words = { numbers: new Int32Array(row), size: words.size + 1 };
-    this.#starts = new Int32Array(starts);
+    this.words = { numbers: row.numbers, size: words.size + 1 };
+    this.#starts = starts.numbers;
     this.#firstReferences = new Int32Array(firstReferences);
   }
 

@@ -1,7 +1,7 @@
 import { at } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { Random } from '../base/random.js';
-import { addUp, checkCorpus, type Corpus, type Metric } from './metric.js';
+import { addUp, checkCorpus, type Corpus, type Metric, type Scoring } from './metric.js';
 
 /** How sure it is that one system scores otherwise than another. */
 export interface Comparison {
@@ -18,6 +18,13 @@ export interface Comparison {
    * (two-sided); small where the systems differ.
    */
   readonly pValue: number;
+}
+
+/** Two systems, and how their scores differ. */
+export interface SystemComparison {
+  readonly first: string;
+  readonly second: string;
+  readonly comparisons: readonly Comparison[];
 }
 
 /** How many corpora are drawn. */
@@ -38,22 +45,38 @@ export function compareSystems(
 ): Comparison[] {
   checkCorpus(first);
   checkCorpus(second);
-  const count = first.hypotheses.length;
-  if (second.hypotheses.length !== count) {
+  checkSameLength(first, second);
+  return compareStatistics(metric, metric.statistics(first), metric.statistics(second), seed);
+}
+
+/** @throws UserError where two corpora do not have the same number of responses. */
+export function checkSameLength(first: Corpus, second: Corpus): void {
+  const [one, other] = [first.hypotheses.length, second.hypotheses.length];
+  if (one !== other) {
     throw new UserError(
-      `One system has ${count} responses and the other ${second.hypotheses.length}; compare systems on the same instances.`,
+      `One system has ${one} responses and the other ${other}; compare systems on the same instances.`,
     );
   }
-  const rows = [metric.statistics(first), metric.statistics(second)] as const;
-  const [scores, others] = [metric.score(addUp(rows[0])), metric.score(addUp(rows[1]))];
+}
+
+/** {@link compareSystems} of statistics at hand, a row for each instance. */
+export function compareStatistics(
+  scoring: Scoring,
+  first: readonly Float64Array[],
+  second: readonly Float64Array[],
+  seed = 12345,
+): Comparison[] {
+  const count = first.length;
+  const scores = scoring.score(addUp(first));
+  const others = scoring.score(addUp(second));
   const random = new Random(seed);
   const drawn: number[][] = [];
   for (let sample = 0; sample < RESAMPLES; sample++) {
     const weights = drawWeights(count, random);
-    const [one, other] = rows.map((list) => metric.score(addUpWeighted(list, weights)));
-    drawn.push(metric.labels.map((_, index) => (other?.[index] ?? 0) - (one?.[index] ?? 0)));
+    const [one, other] = [first, second].map((rows) => scoring.score(addUpWeighted(rows, weights)));
+    drawn.push(scoring.labels.map((_, index) => (other?.[index] ?? 0) - (one?.[index] ?? 0)));
   }
-  return metric.labels.map((score, index) => {
+  return scoring.labels.map((score, index) => {
     const difference = at(others, index) - at(scores, index);
     const differences = drawn.map((sample) => at(sample, index)).sort((a, b) => a - b);
     const mean = differences.reduce((sum, number) => sum + number, 0) / RESAMPLES;

@@ -26,17 +26,19 @@ export function pairTexts(hypotheses: ParallelTexts, references: readonly Parall
   if (references.length === 0) {
     throw new UserError('There is no reference; name at least one file of references.');
   }
-  for (const { path, texts } of references) {
-    if (texts.length !== hypotheses.texts.length) {
-      throw new UserError(
-        `${hypotheses.path} has ${countLines(hypotheses.texts.length)} but ${path} has ${texts.length}; give files with a line for each instance.`,
-      );
-    }
-  }
+  for (const file of references) checkLines(hypotheses, file);
   return {
     hypotheses: hypotheses.texts,
     references: hypotheses.texts.map((_, line) => references.map(({ texts }) => texts[line] ?? '')),
   };
+}
+
+/** @throws UserError naming both files and their counts, where they differ in length. */
+export function checkLines(one: ParallelTexts, other: ParallelTexts): void {
+  if (one.texts.length === other.texts.length) return;
+  throw new UserError(
+    `${one.path} has ${countLines(one.texts.length)} but ${other.path} has ${other.texts.length}; give files with a line for each instance.`,
+  );
 }
 
 function countLines(count: number): string {

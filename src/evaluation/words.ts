@@ -23,17 +23,34 @@ export const EMPTY_PIECE = 0;
 /**
  * Cuts texts at every single space, and numbers the pieces. All tokenisations share it: none of
  * them looks over a space, so that each need look at a different piece only once.
+ *
+ * The pieces are in a hash table that is searched without cutting them out; to cut them out and
+ * look them up in a Map takes several times longer.
  */
 export class Pieces {
   readonly #texts = new Map<string, readonly number[]>();
-  readonly #numbers = new Map<string, number>([['', EMPTY_PIECE]]);
   readonly #pieces: string[] = [''];
+  readonly #hashes: number[] = [0];
+  /** Numbers of pieces by their hashes; 0 is a free slot. A power of two, at most half full. */
+  #slots = new Int32Array(1 << 14);
 
   /** The numbers of the pieces of `text`; the same array for the same text. */
   of(text: string): readonly number[] {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const numbers = text.split(' ').map((piece) => this.#number(piece));
+    const numbers: number[] = [];
+    let start = 0;
+    let hash = 0;
+    for (let end = 0; end <= text.length; end++) {
+      const unit = end === text.length ? SPACE : text.charCodeAt(end);
+      if (unit !== SPACE) {
+        hash = (Math.imul(hash, 31) + unit) | 0;
+      } else {
+        numbers.push(start === end ? EMPTY_PIECE : this.#number(text, start, end, hash));
+        start = end + 1;
+        hash = 0;
+      }
+    }
     this.#texts.set(text, numbers);
     return numbers;
   }
@@ -43,12 +60,60 @@ export class Pieces {
     return this.#pieces[number] ?? '';
   }
 
-  #number(piece: string): number {
-    const known = this.#numbers.get(piece);
-    if (known !== undefined) return known;
-    const number = this.#pieces.push(piece) - 1;
-    this.#numbers.set(piece, number);
+  #number(text: string, start: number, end: number, hash: number): number {
+    let slot = this.#slotOf(hash);
+    for (; ; slot = (slot + 1) & (this.#slots.length - 1)) {
+      const number = this.#slots[slot] ?? 0;
+      if (number === 0) break;
+      const piece = this.#pieces[number] ?? '';
+      if (
+        this.#hashes[number] === hash &&
+        piece.length === end - start &&
+        text.startsWith(piece, start)
+      ) {
+        return number;
+      }
+    }
+    const number = this.#pieces.push(text.slice(start, end)) - 1;
+    this.#hashes.push(hash);
+    this.#slots[slot] = number;
+    if (2 * number > this.#slots.length) this.#grow();
     return number;
+  }
+
+  #slotOf(hash: number): number {
+    return (hash ^ (hash >>> 15)) & (this.#slots.length - 1);
+  }
+
+  #grow(): void {
+    this.#slots = new Int32Array(2 * this.#slots.length);
+    for (let number = 1; number < this.#pieces.length; number++) {
+      let slot = this.#slotOf(this.#hashes[number] ?? 0);
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1);
+      this.#slots[slot] = number;
+    }
+  }
+}
+
+const SPACE = 0x20;
+
+/** Numbers in a row that grows; an array of JavaScript's is several times slower. */
+export class NumberRow {
+  length = 0;
+  #numbers = new Int32Array(1 << 10);
+
+  /** The numbers so far; valid until the next one comes. */
+  get numbers(): Int32Array<ArrayBuffer> {
+    return this.#numbers.subarray(0, this.length);
+  }
+
+  push(number: number): void {
+    if (this.length === this.#numbers.length) {
+      const longer = new Int32Array(2 * this.length);
+      longer.set(this.#numbers);
+      this.#numbers = longer;
+    }
+    this.#numbers[this.length++] = number;
   }
 }
 
@@ -57,7 +122,8 @@ export class WordNumbers {
   readonly #pieces: Pieces;
   readonly #split: (text: string) => readonly string[];
   readonly #numbers = new Map<string, number>();
-  readonly #ofPieces: (readonly number[])[] = [];
+  /** The words of each piece: the only one's number, or the numbers of none or several. */
+  readonly #ofPieces: (number | readonly number[])[] = [];
 
   /** @param split Must give the same words for a text as for its pieces one after the other. */
   constructor(pieces: Pieces, split: (text: string) => readonly string[]) {
@@ -75,21 +141,23 @@ export class WordNumbers {
     return this.#numbers.get(word);
   }
 
-  /** The numbers of the words of `text`. */
-  of(text: string): number[] {
-    const numbers: number[] = [];
-    this.append(text, numbers);
-    return numbers;
-  }
-
   /** Puts the numbers of the words of `text` at the end of `row`. */
-  append(text: string, row: number[]): void {
-    if (text === '') row.push(...this.#wordsOf(text));
+  append(text: string, row: NumberRow): void {
+    if (text === '') for (const word of this.#wordsOf(text)) row.push(word);
     for (const piece of this.#pieces.of(text)) {
       if (piece === EMPTY_PIECE) continue;
-      const words = (this.#ofPieces[piece] ??= this.#wordsOf(this.#pieces.piece(piece)));
-      for (const word of words) row.push(word);
+      const words = this.#ofPieces[piece] ?? this.#look(piece);
+      if (typeof words === 'number') row.push(words);
+      else for (const word of words) row.push(word);
     }
+  }
+
+  #look(piece: number): number | readonly number[] {
+    const words = this.#wordsOf(this.#pieces.piece(piece));
+    const [only] = words;
+    const known = words.length === 1 && only !== undefined ? only : words;
+    this.#ofPieces[piece] = known;
+    return known;
   }
 
   #wordsOf(text: string): number[] {

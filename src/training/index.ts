@@ -2,7 +2,13 @@ export { type Batch, makeBatch } from './batch.js';
 export { epochBatches, sortedBatches } from './loader.js';
 export { LossModel, type LossModelOptions } from './loss-model.js';
 export { Adam, type AdamOptions, decaysInOriginal } from './optimizer.js';
-export { LossSum, measurePerplexity, type Perplexity, unigramPerplexity } from './perplexity.js';
+export {
+  LossSum,
+  type MeasuredPerplexity,
+  measurePerplexity,
+  type Perplexity,
+  unigramPerplexity,
+} from './perplexity.js';
 export { RankingModel, type RankingWeights } from './ranking-model.js';
 export {
   type RankingPair,

@@ -21,6 +21,30 @@ export interface Perplexity {
   readonly labels: number;
 }
 
+/** What {@link measurePerplexity} says of a dataset. */
+export interface MeasuredPerplexity extends Perplexity {
+  /**
+   * The two numbers that the original's `eval_model_loss` (gpt2_training/eval_utils.py) prints for
+   * batches in the order of the file: each batch's mean loss of a label, and each batch's
+   * perplexity (as {@link Perplexity.sequencePerplexity}), averaged with the batches' sizes as
+   * weights. The original leaves out a last batch that is not full; here it counts.
+   */
+  readonly original: { readonly loss: number; readonly perplexity: number };
+}
+
+/** Of each sequence of a batch, the sum of its losses and the number of its labels. */
+function sumRows(
+  batch: Batch,
+  losses: Float32Array,
+): { readonly losses: Float64Array; readonly labels: Float64Array } {
+  const sums = { losses: new Float64Array(batch.size), labels: new Float64Array(batch.size) };
+  for (const [index, row] of batch.labelRows.entries()) {
+    sums.losses[row] = at(sums.losses, row) + at(losses, index);
+    sums.labels[row] = at(sums.labels, row) + 1;
+  }
+  return sums;
+}
+
 /** Adds up losses, batch by batch. */
 export class LossSum {
   /**
@@ -38,15 +62,15 @@ export class LossSum {
 
   /** @param losses the loss of each label of `batch`. */
   add(batch: Batch, losses: Float32Array): void {
-    const rowLosses = new Float64Array(batch.size);
-    const rowLabels = new Float64Array(batch.size);
-    for (const [index, row] of batch.labelRows.entries()) {
-      rowLosses[row] = at(rowLosses, row) + at(losses, index);
-      rowLabels[row] = at(rowLabels, row) + 1;
-    }
-    let rowLoss = 0;
-    for (const [row, loss] of rowLosses.entries()) rowLoss += loss / at(rowLabels, row);
-    this.#addValues([sum(rowLosses), batch.labels.length, rowLoss, batch.size]);
+    const rows = sumRows(batch, losses);
+    this.addRows(rows.losses, rows.labels);
+  }
+
+  /** Adds sequences: of each, the sum of its losses and the number of its labels. */
+  addRows(losses: Float64Array, labels: Float64Array): void {
+    let means = 0;
+    for (const [row, loss] of losses.entries()) means += loss / at(labels, row);
+    this.#addValues([sum(losses), sum(labels), means, losses.length]);
   }
 
   /** Adds what another has added up. */
@@ -81,23 +105,52 @@ export interface PerplexityOptions {
   readonly processes?: Communicator;
 }
 
-/** The perplexity of a model on a dataset. */
+/** See {@link MeasuredPerplexity.original}. */
+function originalFigures(
+  losses: Float64Array,
+  labels: Float64Array,
+  batchSize: number,
+): MeasuredPerplexity['original'] {
+  let loss = 0;
+  let perplexity = 0;
+  for (let start = 0; start < losses.length; start += batchSize) {
+    const rows = losses.subarray(start, start + batchSize);
+    const counts = labels.subarray(start, start + batchSize);
+    const means = rows.map((rowLoss, row) => rowLoss / at(counts, row));
+    loss += (sum(rows) / sum(counts)) * rows.length;
+    perplexity += Math.exp(sum(means) / rows.length) * rows.length;
+  }
+  return { loss: loss / losses.length, perplexity: perplexity / losses.length };
+}
+
+/**
+ * The perplexity of a model on a dataset. Examples of like lengths are computed together; the
+ * figures do not depend on it.
+ */
 export async function measurePerplexity(
   model: LossModel,
-  dataset: Dataset,
+  dataset: Pick<Dataset, 'length' | 'inputLength' | 'example'>,
   { batchSize = 16, tokenTypes = false, processes = ALONE }: PerplexityOptions = {},
-): Promise<Perplexity> {
+): Promise<MeasuredPerplexity> {
+  const rowLosses = new Float64Array(dataset.length);
+  const rowLabels = new Float64Array(dataset.length);
   const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
-  const total = new LossSum();
   for (const indices of shareOf(sortedBatches(lengths, batchSize), processes)) {
     const batch = makeBatch(
       indices.map((index) => dataset.example(index)),
       tokenTypes,
     );
-    total.add(batch, await model.losses(batch));
+    const rows = sumRows(batch, await model.losses(batch));
+    for (const [row, index] of indices.entries()) {
+      rowLosses[index] = at(rows.losses, row);
+      rowLabels[index] = at(rows.labels, row);
+    }
   }
-  await processes.allReduceSum(total.values);
-  return total.result;
+  await processes.allReduceSum(rowLosses);
+  await processes.allReduceSum(rowLabels);
+  const total = new LossSum();
+  total.addRows(rowLosses, rowLabels);
+  return { ...total.result, original: originalFigures(rowLosses, rowLabels, batchSize) };
 }
 
 /**

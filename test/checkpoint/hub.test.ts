@@ -9,8 +9,16 @@ import { type HubSettings } from '../../src/checkpoint/hub-settings.js';
 import { downloadModel } from '../../src/checkpoint/hub.js';
 import { loadParameters } from '../../src/checkpoint/parameters.js';
 import { resolveModel } from '../../src/checkpoint/resolve.js';
+import { verifyModel } from '../../src/checkpoint/verify.js';
 import { golden, temporaryFolder } from '../support/files.js';
-import { gitBlobName, type HubContent, type LoopbackHub, startHub } from '../support/hub.js';
+import { runCommand } from '../support/command.js';
+import {
+  gitBlobName,
+  type HubContent,
+  type LoopbackHub,
+  startHub,
+  startProxy,
+} from '../support/hub.js';
 
 const commit = '0123456789abcdef0123456789abcdef01234567';
 
@@ -186,6 +194,78 @@ describe('downloading a model', () => {
     await refuses(downloadModel(tiny, { settings }), /no model\.safetensors/);
     const empty = await scene(context, { files: new Map() });
     await refuses(downloadModel(tiny, { settings: empty.settings }), /no config\.json/);
+  });
+});
+
+describe('verifying a model', () => {
+  it('finds a flipped bit in the cache, and elsewhere a number that is not finite', async (context) => {
+    const { settings } = await scene(context);
+    const folder = await downloadModel(tiny, { settings });
+    const file = join(folder, 'model.safetensors');
+    assert.deepEqual(await verifyModel(folder), [{ path: file, checksum: true }]);
+    const bytes = await readFile(file);
+    bytes[bytes.length - 2] = at(bytes, bytes.length - 2) ^ 1;
+    await writeFile(file, bytes);
+    await refuses(verifyModel(folder), /checksum is \w+ instead of \w+; .* remove .*blobs/);
+
+    const copy = join(await temporaryFolder(context), 'model.safetensors');
+    await writeFile(copy, bytes);
+    assert.deepEqual(await verifyModel(copy), [{ path: copy, checksum: false }]);
+    bytes.writeFloatLE(Infinity, bytes.length - 4);
+    await writeFile(copy, bytes);
+    await refuses(verifyModel(copy), /tensor ".*" holds a number that is not finite/);
+  });
+});
+
+const PROXY_VARIABLES = ['http', 'https', 'no'].flatMap((kind) => [
+  `${kind}_proxy`,
+  `${kind}_proxy`.toUpperCase(),
+]);
+
+describe('downloading through the command', () => {
+  /** Runs `dialogpt info` on the model of the hub. */
+  const info = (endpoint: string, cache: string, env: Record<string, string> = {}) =>
+    runCommand(['info', tiny, '--json'], {
+      env: {
+        ...{ HF_ENDPOINT: endpoint, HF_HUB_CACHE: cache, HF_TOKEN: '', HF_HUB_OFFLINE: '' },
+        ...Object.fromEntries(PROXY_VARIABLES.map((name) => [name, undefined])),
+        ...env,
+      },
+    });
+
+  it('by several processes at once fetches each file once', async (context) => {
+    // The connection breaks now and then, so that the others have time to come in between.
+    const { hub, settings } = await scene(context, { cuts: [10_000, 5000, 1000] });
+    const runs = await Promise.all(
+      Array.from({ length: 3 }, () => info(hub.endpoint, settings.cache)),
+    );
+    for (const { code, stderr } of runs) assert.equal(code, 0, stderr);
+    const ranges = hub.requests.filter(({ host }) => host === 'storage').map(({ range }) => range);
+    assert.deepEqual(ranges, [undefined, 'bytes=10000-', 'bytes=15000-', 'bytes=16000-']);
+    const blobs = await readdir(join(settings.cache, 'models--someone--tiny', 'blobs'));
+    assert.ok(
+      blobs.every((name) => /^[0-9a-f]+$/.test(name)),
+      blobs.join(),
+    );
+  });
+
+  it('goes through a proxy, if the environment names one', async (context) => {
+    const { hub, settings } = await scene(context);
+    const proxy = await startProxy(context);
+    const { code, stderr } = await info(hub.endpoint, settings.cache, {
+      HTTP_PROXY: proxy.address,
+    });
+    assert.equal(code, 0, stderr);
+    const hosts = new Set(hub.requests.map(({ host }) => host));
+    assert.deepEqual([...hosts], ['hub', 'storage']);
+    assert.equal(proxy.targets.length, 2);
+
+    const away = { HTTP_PROXY: 'http://127.0.0.1:9' };
+    const cache = await temporaryFolder(context);
+    const refused = await info(hub.endpoint, cache, away);
+    assert.match(refused.stderr, /cannot be asked/);
+    const around = await info(hub.endpoint, cache, { ...away, NO_PROXY: '127.0.0.1' });
+    assert.equal(around.code, 0, around.stderr);
   });
 });
 

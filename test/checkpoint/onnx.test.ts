@@ -10,7 +10,8 @@ import { z } from 'zod';
 import { at } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
 import { saveOnnx } from '../../src/checkpoint/onnx-folder.js';
-import { loadParameters } from '../../src/checkpoint/parameters.js';
+import { loadParameters, loadRankerWeights } from '../../src/checkpoint/parameters.js';
+import { Scorer } from '../../src/decoding/index.js';
 import { type Gpt2Config, gpt2Config, Parameters } from '../../src/model/index.js';
 import { float32, floatsOf, HostTensor, int64 } from '../../src/runtime/index.js';
 import { Tokenizer } from '../../src/tokenizer/index.js';
@@ -172,6 +173,57 @@ describe('ONNX with past keys and values', () => {
     const vocabulary = parameters.config.vocab_size;
     assert.ok(relativeDifference(logits.slice(3 * vocabulary, 6 * vocabulary), alone) < 1e-5);
     await session.release();
+  });
+
+  it("gives a ranking model's scores, with padding at either side", async (context) => {
+    const folder = await temporaryFolder(context);
+    const checkpoint = {
+      ...(await loadRankerWeights(golden('checkpoint', 'updown.pth'))),
+      tokenizer,
+    };
+    const { ids, scores } = await expectedFromPyTorch();
+    const longest = at(ids, 0).length;
+    const rows = [
+      ...ids,
+      ...ids.map((row) => row.slice(0, 5)),
+      ...ids.map((row) => row.slice(0, 5)),
+    ];
+    const padding = [9, 9, 9].slice(0, longest - 5);
+    const fed = rows.map((row, place) =>
+      row.length === longest ? row : place < 4 ? [...row, ...padding] : [...padding, ...row],
+    );
+    const mask = rows.map((row, place) => {
+      const [present, absent] = [row.map(() => 1), Array<number>(longest - row.length).fill(0)];
+      return place < 4 ? [...present, ...absent] : [...absent, ...present];
+    });
+    await using ranker = await Scorer.create(checkpoint.parameters, 'states');
+    const states = await ranker.lastStates(rows.map((row) => ({ ids: row })));
+    const own = states.map((state) =>
+      state.reduce((total, value, index) => total + value * at(checkpoint.score, index), 0),
+    );
+    for (const [precision, file, tolerance] of [
+      ['fp32', 'model.onnx', 1e-4],
+      ['fp16', 'model_fp16.onnx', 1e-2],
+      ['int8', 'model_quantized.onnx', 0.1],
+    ] as const) {
+      await saveOnnx(folder, checkpoint, precision);
+      const session = await InferenceSession.create(join(folder, 'onnx', file));
+      const shape = [rows.length, longest];
+      const { logits } = await session.run({
+        input_ids: int64(fed.flat(), shape),
+        attention_mask: int64(mask.flat(), shape),
+      });
+      assert.deepEqual(logits?.dims, [rows.length, 1]);
+      assert.ok(relativeDifference(floatsOf(logits), own) < tolerance, precision);
+      if (precision === 'fp32') {
+        assert.ok(relativeDifference(floatsOf(logits).slice(0, 2), scores) < 1e-4);
+      }
+      await session.release();
+    }
+    const config: unknown = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
+    z.object({ architectures: z.tuple([z.literal('GPT2ForSequenceClassification')]) }).parse(
+      config,
+    );
   });
 
   it('keeps int8 close for weights as GPT-2 has them', async (context) => {

@@ -114,6 +114,42 @@ describe('reading PyTorch files', () => {
     await refuses(path, /more than 500000 instructions is not allowed/);
   });
 
+  it('refuses a pickle that hands out the same things again and again', async (context) => {
+    const path = join(await temporaryFolder(context), 'bomb.pt');
+    const zip = (...parts: (string | readonly number[])[]): Buffer =>
+      Buffer.concat(
+        parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part))),
+      );
+    const magic = zip(
+      [0x80, 2, 0x8a, 10],
+      [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19],
+      '.',
+    );
+    const protocol = zip([0x80, 2, 0x4d, 0xe9, 3], '.');
+    const system = zip([0x80, 2], '}.');
+    // A list of 2,000 pairs, each of them different, is remembered; then an ordered dict is made of
+    // it 10,000 times: 20 million entries from some 60 kB.
+    const pairs = Array.from({ length: 2000 }, (_, index) => [
+      ...[0x4d, index & 255, index >> 8, 0x4e, 0x86],
+    ]).flat();
+    const list = zip([0x80, 2], '](', pairs, 'e', [0x85, 0x71, 0]);
+    const dict = zip('ccollections\nOrderedDict\n', [0x71, 1]);
+    const again = Array.from({ length: 10_000 }, () => [0x68, 1, 0x68, 0, 0x52]).flat();
+    await writeFile(path, Buffer.concat([magic, protocol, system, list, dict, zip(again, '.')]));
+    await refuses(path, /repeats its parts so often is not allowed/);
+    // The same of a list that holds itself.
+    const self = zip([0x80, 2], ']', [0x71, 0, 0x68, 0], 'a', [0x85, 0x71, 0]);
+    await writeFile(path, Buffer.concat([magic, protocol, system, self, dict, zip(again, '.')]));
+    await refuses(path, /OrderedDict" is called with wrong values/);
+    // A name without end is not repeated in the message.
+    const name = zip([0x80, 2], 'c', 'x'.repeat(100_000), '\ny\n.');
+    await writeFile(path, Buffer.concat([magic, protocol, system, name]));
+    await assert.rejects(openTorchFile(path), (error) => {
+      assert.ok(error instanceof UserError && error.message.length < 1000);
+      return true;
+    });
+  });
+
   it('refuses other files', async (context) => {
     const path = join(await temporaryFolder(context), 'other');
     await writeFile(path, 'a text');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { type HubSettings } from '../../src/checkpoint/hub-settings.js';
 
@@ -78,7 +79,10 @@ async function listen(
   context: TestContext,
   handle: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<string> {
-  const server: Server = createServer(handle);
+  return listenOn(context, createServer(handle));
+}
+
+async function listenOn(context: TestContext, server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   context.after(() => {
     server.closeAllConnections();
@@ -166,4 +170,31 @@ function serveStored(
       setTimeout(() => response.destroy(), 20);
     });
   }
+}
+
+/** A proxy on this machine that lets connections through and notes where they lead. */
+export async function startProxy(
+  context: TestContext,
+): Promise<{ readonly address: string; readonly targets: readonly string[] }> {
+  const targets: string[] = [];
+  const server = createServer((_, response) => response.writeHead(405).end());
+  server.on('connect', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const target = request.url ?? '';
+    targets.push(target);
+    const { hostname, port } = new URL(`http://${target}`);
+    const onward = connect(Number(port), hostname, () => {
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      onward.write(head);
+      onward.pipe(socket);
+      socket.pipe(onward);
+    });
+    for (const end of [onward, socket]) {
+      end.on('error', () => {
+        onward.destroy();
+        socket.destroy();
+      });
+    }
+    context.after(() => onward.destroy());
+  });
+  return { address: await listenOn(context, server), targets };
 }

@@ -6,6 +6,8 @@ import { stemEnglish } from './stemmer.js';
 /** A word and all that METEOR compares of it. */
 export interface MeteorWord {
   readonly text: string;
+  /** Different for different words, from 0. */
+  readonly number: number;
   /** Equal for equal words. */
   readonly key: number;
   /** Equal for words of the same stem. */
@@ -30,9 +32,9 @@ export class Lexicon {
     this.#normalizer = new Normalizer(resources.prefixes, pieces, (word) => this.#word(word));
   }
 
-  /** How many different keys, stems and sets of synonyms there are so far. */
-  get sizes(): { keys: number; stems: number; synsets: number } {
-    return { keys: this.#keys.size, stems: this.#stems.size, synsets: this.#synsets.size };
+  /** All different words so far, by their number. */
+  get all(): readonly MeteorWord[] {
+    return [...this.#words.values()];
   }
 
   /** The words of a text; the same array for the same text. */
@@ -50,6 +52,7 @@ export class Lexicon {
     const synsets = this.#resources.synonyms?.synsetsOf(text) ?? [];
     const word: MeteorWord = {
       text,
+      number: this.#words.size,
       key: this.#keys.of(javaHash(text)),
       stem: this.#stems.of(javaHash(stemEnglish(text))),
       isFunction: this.#resources.functionWords.has(text),
@@ -63,10 +66,6 @@ export class Lexicon {
 /** Numbers different things from 0, in the order in which they come. */
 class Numbering<T> {
   readonly #numbers = new Map<T, number>();
-
-  get size(): number {
-    return this.#numbers.size;
-  }
 
   of(thing: T): number {
     const known = this.#numbers.get(thing);

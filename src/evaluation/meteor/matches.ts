@@ -31,20 +31,18 @@ const NO_MATCHES: Match[] = [];
 /** Finds what could be aligned with one hypothesis (METEOR's four `*Matcher.java`). */
 export class Matcher {
   readonly #paraphrases: ParaphraseTable | undefined;
-  // The hypothesis at hand has the mark `#mark` at its keys, stems and sets of synonyms: most
-  // words of a reference are dismissed with one look.
-  readonly #keyMarks: Int32Array;
-  readonly #stemMarks: Int32Array;
-  readonly #synsetMarks: Int32Array;
+  readonly #alike: AlikeWords;
+  // Words that match some word of the hypothesis at hand have the mark `#mark`: most words of a
+  // reference are dismissed with one look.
+  readonly #marks: Int32Array;
   #mark = 0;
   #hypothesis: readonly MeteorWord[] = [];
 
   /** @param lexicon Must have seen all sentences that will be matched. */
   constructor(lexicon: Lexicon, paraphrases?: ParaphraseTable) {
     this.#paraphrases = paraphrases;
-    this.#keyMarks = new Int32Array(lexicon.sizes.keys);
-    this.#stemMarks = new Int32Array(lexicon.sizes.stems);
-    this.#synsetMarks = new Int32Array(lexicon.sizes.synsets);
+    this.#alike = new AlikeWords(lexicon.all);
+    this.#marks = new Int32Array(lexicon.all.length);
   }
 
   /** Sets the hypothesis that the next references are matched with. */
@@ -52,9 +50,7 @@ export class Matcher {
     this.#mark++;
     this.#hypothesis = hypothesis;
     for (const word of hypothesis) {
-      this.#keyMarks[word.key] = this.#mark;
-      this.#stemMarks[word.stem] = this.#mark;
-      for (const synset of word.synsets) this.#synsetMarks[synset] = this.#mark;
+      for (const other of this.#alike.of(word)) this.#marks[other] = this.#mark;
     }
   }
 
@@ -66,7 +62,7 @@ export class Matcher {
     let matches: Match[][] | undefined;
     let place = 0;
     for (const word of reference) {
-      if (this.#isMarked(word)) {
+      if (this.#marks[word.number] === this.#mark) {
         matches ??= new Array<Match[]>(reference.length).fill(NO_MATCHES);
         matches[place] = this.#singleWords(word, place, identical);
       }
@@ -77,15 +73,6 @@ export class Matcher {
       this.#addParaphrases(this.#paraphrases, reference, matches);
     }
     return matches && withCoverage(matches, hypothesis.length, reference.length);
-  }
-
-  /** Whether a word shares its key, its stem or a set of synonyms with the hypothesis. */
-  #isMarked(word: MeteorWord): boolean {
-    if (this.#keyMarks[word.key] === this.#mark || this.#stemMarks[word.stem] === this.#mark) {
-      return true;
-    }
-    for (const synset of word.synsets) if (this.#synsetMarks[synset] === this.#mark) return true;
-    return false;
   }
 
   #singleWords(word: MeteorWord, referenceStart: number, exactOnly: boolean): Match[] {
@@ -147,6 +134,33 @@ export class Matcher {
         }
       }
     }
+  }
+}
+
+/** Which words share a key, a stem or a set of synonyms. */
+class AlikeWords {
+  readonly #byKey: number[][] = [];
+  readonly #byStem: number[][] = [];
+  readonly #bySynset: number[][] = [];
+  readonly #known: Int32Array[] = [];
+
+  constructor(words: readonly MeteorWord[]) {
+    for (const { number, key, stem, synsets } of words) {
+      (this.#byKey[key] ??= []).push(number);
+      (this.#byStem[stem] ??= []).push(number);
+      for (const synset of synsets) (this.#bySynset[synset] ??= []).push(number);
+    }
+  }
+
+  /** The numbers of the words that `word` is alike, its own among them. */
+  of({ number, key, stem, synsets }: MeteorWord): Int32Array {
+    return (this.#known[number] ??= new Int32Array(
+      new Set([
+        ...at(this.#byKey, key),
+        ...at(this.#byStem, stem),
+        ...synsets.flatMap((synset) => at(this.#bySynset, synset)),
+      ]),
+    ));
   }
 }
 

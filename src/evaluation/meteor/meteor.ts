@@ -1,5 +1,5 @@
 import { at } from '../../base/arrays.js';
-import { type Corpus, type Metric, scoreCorpus } from '../metric.js';
+import { bestCounts, type Corpus, type Metric, scoreCorpus, type Scoring } from '../metric.js';
 import { Pieces } from '../words.js';
 import { align } from './align.js';
 import { Lexicon, type MeteorWord } from './lexicon.js';
@@ -37,6 +37,13 @@ export function meteorStages(resources: MeteorResources): string {
   return STAGES.filter((stage) => has[stage]).join('+');
 }
 
+/** How METEOR's score follows from the counts of a corpus. */
+export const METEOR_SCORING: Scoring = {
+  name: 'METEOR',
+  labels: ['METEOR'],
+  score: (total) => [scoreOf(total)],
+};
+
 /**
  * METEOR 1.5 with `-l en -norm`: the reference that scores best counts, and the corpus score
  * follows from the summed counts. Its texts are remembered, so that several systems that share
@@ -45,37 +52,23 @@ export function meteorStages(resources: MeteorResources): string {
 export function meteorMetric(resources: MeteorResources, pieces = new Pieces()): Metric {
   const lexicon = new Lexicon(resources, pieces);
   return {
-    name: 'METEOR',
-    labels: ['METEOR'],
+    ...METEOR_SCORING,
     statistics({ hypotheses, references }) {
       const hypothesisWords = hypotheses.map((text) => lexicon.words(text));
-      const referenceWords = references.map((texts) => [
-        ...new Set(texts.map((text) => lexicon.words(text))),
-      ]);
+      const referenceWords = references.map(
+        (texts) => new Set(texts.map((text) => lexicon.words(text))),
+      );
       const matcher = new Matcher(lexicon, resources.paraphrases);
-      let counts = new Float64Array(STATISTICS);
       return hypothesisWords.map((hypothesis, index) => {
         matcher.begin(hypothesis);
-        let best = new Float64Array(STATISTICS);
-        let bestScore = -1;
-        for (const reference of at(referenceWords, index)) {
+        const count = (reference: readonly MeteorWord[], counts: Float64Array): void => {
           const possible = matcher.match(reference);
-          countMatches(
-            hypothesis,
-            reference,
-            possible === undefined ? [] : align(possible),
-            counts,
-          );
-          const score = scoreOf(counts);
-          if (score > bestScore) {
-            [best, counts] = [counts, best];
-            bestScore = score;
-          }
-        }
-        return best;
+          const matches = possible === undefined ? [] : align(possible);
+          countMatches(hypothesis, reference, matches, counts);
+        };
+        return bestCounts(STATISTICS, at(referenceWords, index), count, scoreOf);
       });
     },
-    score: (total) => [scoreOf(total)],
   };
 }
 

@@ -53,10 +53,11 @@ export class Normalizer<Word> {
   }
 
   words(text: string): Word[] {
-    const pieces: Piece<Word>[] = [];
+    const numbers = this.#pieces.of(text);
+    const words: Word[] = [];
     let hasDot = false;
     let previousCloses = false;
-    for (const number of this.#pieces.of(text)) {
+    for (const number of numbers) {
       if (number === EMPTY_PIECE) continue;
       const piece = (this.#known[number] ??= this.#look(this.#pieces.piece(number)));
       if (!piece.isPlain || (piece.opens && previousCloses)) {
@@ -64,15 +65,11 @@ export class Normalizer<Word> {
       }
       hasDot ||= piece.hasDot;
       previousCloses = piece.closes;
-      pieces.push(piece);
+      for (const word of piece.words) words.push(word);
     }
-    if (hasDot) {
-      const raw = pieces.flatMap((piece) => piece.raw);
-      return splitDots(raw, this.#prefixes).map(this.#finish);
-    }
-    const words: Word[] = [];
-    for (const piece of pieces) for (const word of piece.words) words.push(word);
-    return words;
+    if (!hasDot) return words;
+    const raw = numbers.flatMap((number) => this.#known[number]?.raw ?? []);
+    return splitDots(raw, this.#prefixes).map(this.#finish);
   }
 
   #look(piece: string): Piece<Word> {

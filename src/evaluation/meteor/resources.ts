@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { exists, readText } from '../../base/files.js';
-import { meteorWords, type NonbreakingPrefixes } from './normalize.js';
+import { Pieces } from '../words.js';
+import { type NonbreakingPrefixes, Normalizer } from './normalize.js';
 import { type ParaphraseTable, readParaphrases } from './paraphrases.js';
 import { SynonymDictionary } from './synonyms.js';
 
@@ -77,10 +78,9 @@ export async function readMeteorResources(
 }
 
 function vocabularyOf(texts: Iterable<string>, prefixes: NonbreakingPrefixes): Set<string> {
+  const normalizer = new Normalizer(prefixes, new Pieces(), (word) => word);
   const vocabulary = new Set<string>();
-  for (const text of texts) {
-    for (const word of meteorWords(text, prefixes)) vocabulary.add(word);
-  }
+  for (const text of texts) for (const word of normalizer.words(text)) vocabulary.add(word);
   return vocabulary;
 }
 

@@ -1,21 +1,11 @@
-import type { Evaluation } from '../evaluate.js';
+import type { Evaluations } from '../evaluate.js';
 import { printed } from '../numbers.js';
-import type { Comparison } from '../significance.js';
 import type { PublishedName } from './published.js';
 
-/** Two systems, and how their scores differ. */
-export interface SystemComparison {
-  readonly first: string;
-  readonly second: string;
-  readonly comparisons: readonly Comparison[];
-}
-
 /** All that a report says. The same report gives the same bytes in each format. */
-export interface Report {
-  readonly evaluations: readonly Evaluation[];
+export interface Report extends Evaluations {
   /** Which published systems stand beside them. */
   readonly published?: PublishedName;
-  readonly comparisons?: readonly SystemComparison[];
 }
 
 /** A table of each comparison's differences. */
