@@ -28,3 +28,4 @@ export { convertModel, FORMATS } from './convert.js';
 export { describeModel, type ModelDescription } from './describe.js';
 export { saveOnnx } from './onnx-folder.js';
 export { type Precision, PRECISIONS } from './onnx-weights.js';
+export { type GraphWeights, memoryWeights } from './graph-weights.js';

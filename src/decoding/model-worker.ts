@@ -38,15 +38,14 @@ async function loadRerankers(
 
 async function start(): Promise<void> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads, exact } = loading;
+  const { device, threads } = loading;
   const session: SessionOptions = {
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
   };
   const checkpoint = await loadCheckpoint(path);
-  // In a conversation, nothing is compared with what other rows say, and a lone row is fastest.
   const decoder = new SharedDecoder(
-    await Decoder.create(checkpoint.parameters, { ...session, exact: exact ?? false }),
+    await Decoder.create(checkpoint.parameters, session),
   );
   const rerankers = await loadRerankers(loading, session);
 
