@@ -16,12 +16,19 @@ export class KeyValueCache {
   readonly slots: number;
   /** The most tokens of a sequence. */
   readonly capacity: number;
+  /** How many places stand for no tokens. */
+  readonly nothing: 0 | 1;
   readonly #config: Gpt2Config;
   readonly #buffers: readonly CacheBuffer[];
 
-  constructor(config: Gpt2Config, slots: number, capacity: number) {
+  /**
+   * @param nothing how many places, which are masked, stand for no tokens: 0, or 1 for devices that
+   *   cannot take empty tensors
+   */
+  constructor(config: Gpt2Config, slots: number, capacity: number, nothing: 0 | 1 = 0) {
     this.slots = slots;
     this.capacity = capacity;
+    this.nothing = nothing;
     this.#config = config;
     this.#buffers = range(0, config.n_layer).flatMap((layer) =>
       (['key', 'value'] as const).map((what) => ({
@@ -49,7 +56,7 @@ export class KeyValueCache {
         count,
         this.capacity,
       );
-      inputs[prefix] = this.#tensor(new Float32Array(0), count, 0);
+      inputs[prefix] = this.#empty(count);
     }
     return inputs;
   }
@@ -58,15 +65,19 @@ export class KeyValueCache {
   asPrefix(slot: number, length: number): HostTensors {
     const { n_embd, n_head: heads } = this.#config;
     const width = n_embd / heads;
+    const places = this.nothing + length;
     const inputs: Record<string, HostTensor> = {};
     for (const { past, prefix, values } of this.#buffers) {
-      const rows = new Float32Array(length * n_embd);
+      const rows = new Float32Array(places * n_embd);
       for (let head = 0; head < heads; head++) {
         const start = (slot * heads + head) * this.capacity * width;
-        rows.set(values.subarray(start, start + length * width), head * length * width);
+        rows.set(
+          values.subarray(start, start + length * width),
+          (head * places + this.nothing) * width,
+        );
       }
-      inputs[past] = this.#tensor(new Float32Array(0), 1, 0);
-      inputs[prefix] = this.#tensor(rows, 1, length);
+      inputs[past] = this.#empty(1);
+      inputs[prefix] = this.#tensor(rows, 1, places);
     }
     return inputs;
   }
@@ -95,6 +106,14 @@ export class KeyValueCache {
     }
   }
 
+  #empty(rows: number): HostTensor {
+    return this.#tensor(
+      new Float32Array(rows * this.nothing * this.#config.n_embd),
+      rows,
+      this.nothing,
+    );
+  }
+
   #tensor(values: Float32Array, rows: number, length: number): HostTensor {
     const { n_embd: width, n_head: heads } = this.#config;
     return float32(values, [rows, heads, length, width / heads]);
@@ -118,7 +137,7 @@ export class KeyValueCache {
 
   /** A cache of another size with the first `lengths[slot]` tokens of each of this one's slots. */
   resized(slots: number, capacity: number, lengths: readonly number[]): KeyValueCache {
-    const target = new KeyValueCache(this.#config, slots, capacity);
+    const target = new KeyValueCache(this.#config, slots, capacity, this.nothing);
     for (const [slot, length] of lengths.entries()) this.copy(slot, slot, length, target);
     return target;
   }

@@ -61,10 +61,10 @@ export class Decoder {
   readonly #slots: Slot[];
   #clock = 0;
 
-  private constructor(config: Gpt2Config, session: Session) {
+  private constructor(config: Gpt2Config, session: Session, nothing: 0 | 1) {
     this.config = config;
     this.#session = session;
-    this.#cache = new KeyValueCache(config, 1, CAPACITY_STEP);
+    this.#cache = new KeyValueCache(config, 1, CAPACITY_STEP, nothing);
     this.#slots = emptySlots(1);
   }
 
@@ -82,7 +82,8 @@ export class Decoder {
     const graph = decodeGraph(config, hasFusedOperators(device), (empty) => weights.declare(empty));
     weights.finish(graph);
     const options = { device, ...(threads === undefined ? {} : { threads }) };
-    return new Decoder(config, await Session.create(graph, options, weights.files));
+    const session = await Session.create(graph, options, weights.files);
+    return new Decoder(config, session, device === 'webgpu' ? 1 : 0);
   }
 
   /**
@@ -159,11 +160,13 @@ export class Decoder {
     const known = state.ids.length;
     const fresh = ids.slice(known, prompt);
     const time = fresh.length;
+    const { nothing } = this.#cache;
+    const keys = nothing + known + time;
     const outputs = await this.#run([fresh], [known], {
       ...this.#cache.asPrefix(slot, known),
-      past_mask: float32(new Float32Array(0), [1, 1, 1, 0]),
-      mask: float32(causalMask(time, known), [time, known + time]),
-      widths: int64([0, known + time], [2]),
+      past_mask: float32(new Float32Array(nothing).fill(HIDDEN), [1, 1, 1, nothing]),
+      mask: float32(causalMask(time, known, nothing), [time, keys]),
+      widths: int64([nothing, keys], [2]),
     });
     this.#cache.store(outputs, 0, time, slot, known);
     state.ids = ids.slice(0, prompt);
@@ -175,7 +178,7 @@ export class Decoder {
   async #step(rows: readonly Row[], readings: Map<number, Reading>): Promise<void> {
     const first = Math.min(...rows.map(({ slot }) => slot));
     const count = Math.max(...rows.map(({ slot }) => slot)) + 1 - first;
-    const { capacity } = this.#cache;
+    const { capacity, nothing } = this.#cache;
     // A slot between them that has nothing to read reads a token too, and nobody looks at it.
     const tokens = new Array<number>(count).fill(0);
     const known = new Array<number>(count).fill(0);
@@ -193,8 +196,8 @@ export class Decoder {
       {
         ...this.#cache.asPast(first, count),
         past_mask: float32(pastMask, [count, 1, 1, capacity]),
-        mask: float32(new Float32Array(1), [1, 1]),
-        widths: int64([capacity, 1], [2]),
+        mask: float32(causalMask(1, 0, nothing), [1, nothing + 1]),
+        widths: int64([capacity, nothing + 1], [2]),
       },
     );
     const results = this.#readings(outputs, count);
@@ -260,12 +263,16 @@ function part(values: Float32Array, index: number, count: number): Float32Array 
   return values.subarray(index * length, (index + 1) * length);
 }
 
-/** 0 where one of `time` new tokens may look: at all `known` ones, and at new ones not after it. */
-function causalMask(time: number, known: number): Float32Array {
-  const keys = known + time;
+/**
+ * 0 where one of `time` new tokens may look: at all `known` ones, and at new ones not after it. The
+ * first `hidden` places are for nobody.
+ */
+function causalMask(time: number, known: number, hidden: number): Float32Array {
+  const keys = hidden + known + time;
   const mask = new Float32Array(time * keys);
   for (let row = 0; row < time; row++) {
-    mask.fill(HIDDEN, row * keys + known + row + 1, (row + 1) * keys);
+    mask.fill(HIDDEN, row * keys, row * keys + hidden);
+    mask.fill(HIDDEN, row * keys + hidden + known + row + 1, (row + 1) * keys);
   }
   return mask;
 }
