@@ -28,4 +28,12 @@ export { convertModel, FORMATS } from './convert.js';
 export { describeModel, type ModelDescription } from './describe.js';
 export { saveOnnx } from './onnx-folder.js';
 export { type Precision, PRECISIONS } from './onnx-weights.js';
-export { type GraphWeights, memoryWeights } from './graph-weights.js';
+export {
+  DECODING_TYPES,
+  type DecodingType,
+  type GraphWeights,
+  memoryWeights,
+  openGraphWeights,
+} from './graph-weights.js';
+export { int8File } from './int8-cache.js';
+export { writeInt8 } from './int8.js';

@@ -44,9 +44,7 @@ async function start(): Promise<void> {
     ...(threads === undefined ? {} : { threads }),
   };
   const checkpoint = await loadCheckpoint(path);
-  const decoder = new SharedDecoder(
-    await Decoder.create(checkpoint.parameters, session),
-  );
+  const decoder = new SharedDecoder(await Decoder.create(checkpoint.parameters, session));
   const rerankers = await loadRerankers(loading, session);
 
   const serve = async ({ history, options, candidates, port }: ModelRequest): Promise<void> => {
