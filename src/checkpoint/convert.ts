@@ -1,6 +1,6 @@
 import { UserError } from '../base/errors.js';
 import { describeModel } from './describe.js';
-import { loadCheckpoint, loadRanker, saveCheckpoint } from './folder.js';
+import { loadCheckpoint, loadRanker, saveCheckpoint, saveInt8Checkpoint } from './folder.js';
 import { saveOnnx } from './onnx-folder.js';
 import { type Precision } from './onnx-weights.js';
 
@@ -9,7 +9,7 @@ export const FORMATS = ['safetensors', 'onnx'] as const;
 
 /**
  * Converts a model, in any format that can be read, to a folder that Python's `transformers`
- * opens (`safetensors`), or that `transformers.js` runs (`onnx`, with past keys and values).
+ * opens (`safetensors`; only we open `int8` ones), or that `transformers.js` runs (`onnx`, with past keys and values).
  *
  * @param from a local folder or file; see {@link resolveModel} for names.
  * @param folder where to write; files of the same names are replaced, others stay.
@@ -32,7 +32,9 @@ export async function convertModel(
     return;
   }
   if (precision === 'int8') {
-    throw new UserError('safetensors are written in fp32 or fp16; int8 is there for ONNX.');
+    if (isRanker) throw new UserError(`${from}: a ranking model is written in fp32 or fp16 only.`);
+    await saveInt8Checkpoint(folder, from);
+    return;
   }
   const checkpoint = isRanker ? await loadRanker(from) : await loadCheckpoint(from);
   await saveCheckpoint(folder, checkpoint, precision === 'fp16' ? 'F16' : 'F32');

@@ -1,11 +1,14 @@
 export { freshCheckpoint } from './fresh.js';
 export {
   type Checkpoint,
+  type DecodingModel,
   loadCheckpoint,
   loadCheckpointTokenizer,
   loadRanker,
+  openForDecoding,
   type RankerCheckpoint,
   saveCheckpoint,
+  saveInt8Checkpoint,
 } from './folder.js';
 export { loadParameters, readConfig } from './parameters.js';
 export {

@@ -14,6 +14,7 @@ import {
   rerankingModels,
   toGenerationOptions,
   commandWithGenerationFlags,
+  dtypeOption,
 } from './generation-flags.js';
 
 const HELP = `  /reset  start over
@@ -40,6 +41,7 @@ export function chatCommand(): CommandUnknownOpts {
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
+    .addOption(dtypeOption())
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',
@@ -49,7 +51,7 @@ export function chatCommand(): CommandUnknownOpts {
       const options = await toGenerationOptions(flags);
       await using model = await loadModel(await findModel(flags.model), {
         device: flags.device,
-        ...defined({ threads: flags.threads }),
+        ...defined({ threads: flags.threads, dtype: flags.dtype }),
         ...(await rerankingModels(flags)),
       });
       const chat = new Chat(model, options, flags.showCandidates === true, flags.greeting);

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
+import { DECODING_TYPES } from '../checkpoint/index.js';
 import { type GenerationOptions, generationOptions, type LoadOptions } from '../decoding/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
@@ -148,6 +149,14 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
       wholeNumber(0),
     )
     .option('--seed <number>', 'makes replies repeatable', wholeNumber(0));
+}
+
+/** `--dtype`, for every command that loads a model to decode with. */
+export function dtypeOption() {
+  return new Option(
+    '--dtype <type>',
+    'what weights are while it computes (fp32); int8 is faster and a little less exact',
+  ).choices(DECODING_TYPES);
 }
 
 /** Flags as options of the library; options that contradict each other are named as flags. */

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
-import { loadCheckpoint, loadRanker } from '../checkpoint/index.js';
+import { loadCheckpoint, loadRanker, openForDecoding } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { Decoder } from './decoder.js';
 import { loadOptionsSchema, type ModelEvent, type ModelRequest, modelRequest } from './protocol.js';
@@ -38,13 +38,13 @@ async function loadRerankers(
 
 async function start(): Promise<void> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads } = loading;
+  const { device, threads, dtype = 'fp32' } = loading;
   const session: SessionOptions = {
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
   };
-  const checkpoint = await loadCheckpoint(path);
-  const decoder = new SharedDecoder(await Decoder.create(checkpoint.parameters, session));
+  const { weights, tokenizer } = await openForDecoding(path, dtype);
+  const decoder = new SharedDecoder(await Decoder.create(weights, session));
   const rerankers = await loadRerankers(loading, session);
 
   const serve = async ({ history, options, candidates, port }: ModelRequest): Promise<void> => {
