@@ -78,7 +78,7 @@ async function start(): Promise<void> {
     try {
       for await (const text of streamReply(
         reader,
-        checkpoint.tokenizer,
+        tokenizer,
         history,
         options,
         services,
