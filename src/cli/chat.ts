@@ -1,5 +1,6 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
+import { DECODING_TYPES } from '../checkpoint/index.js';
 import {
   type DialogModel,
   type GenerationOptions,
@@ -14,7 +15,7 @@ import {
   rerankingModels,
   toGenerationOptions,
   commandWithGenerationFlags,
-  dtypeOption,
+  DTYPE_HELP,
 } from './generation-flags.js';
 
 const HELP = `  /reset  start over
@@ -41,7 +42,7 @@ export function chatCommand(): CommandUnknownOpts {
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
-    .addOption(dtypeOption())
+    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',

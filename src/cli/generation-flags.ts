@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
-import { DECODING_TYPES } from '../checkpoint/index.js';
 import { type GenerationOptions, generationOptions, type LoadOptions } from '../decoding/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
@@ -151,13 +150,9 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option('--seed <number>', 'makes replies repeatable', wholeNumber(0));
 }
 
-/** `--dtype`, for every command that loads a model to decode with. */
-export function dtypeOption() {
-  return new Option(
-    '--dtype <type>',
-    'what weights are while it computes (fp32); int8 is faster and a little less exact',
-  ).choices(DECODING_TYPES);
-}
+/** What `--dtype` is, for every command that loads a model to decode with. */
+export const DTYPE_HELP =
+  'what weights are while it computes (fp32); int8 is faster and a little less exact';
 
 /** Flags as options of the library; options that contradict each other are named as flags. */
 export async function toGenerationOptions(flags: GenerationFlags): Promise<GenerationOptions> {

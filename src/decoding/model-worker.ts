@@ -38,7 +38,10 @@ async function loadRerankers(
 
 async function start(): Promise<void> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads, dtype = 'fp32' } = loading;
+  const { device, threads, exact, dtype = 'fp32' } = loading;
+  if (exact === true && dtype === 'int8') {
+    throw new UserError('exact and dtype int8 contradict each other; leave out one.');
+  }
   const session: SessionOptions = {
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
@@ -76,13 +79,7 @@ async function start(): Promise<void> {
         open ? decoder.read(sequences) : Promise.reject(new Error('The reply was given up.')),
     };
     try {
-      for await (const text of streamReply(
-        reader,
-        tokenizer,
-        history,
-        options,
-        services,
-      )) {
+      for await (const text of streamReply(reader, tokenizer, history, options, services)) {
         say({ type: 'piece', text });
       }
       say({ type: 'done' });

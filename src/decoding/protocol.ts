@@ -17,6 +17,7 @@ const rankerSchema = z.object({
 export const loadOptionsSchema = z.object({
   device: z.enum(DEVICES).exactOptional(),
   threads: z.number().exactOptional(),
+  /** Whether a reply may not depend on what is computed beside it; with `fp32` it never does. */
   exact: z.boolean().exactOptional(),
   /** What its weights are: 32-bit numbers, unless `int8`, which is faster and a little different. */
   dtype: z.enum(DECODING_TYPES).exactOptional(),

@@ -49,7 +49,8 @@ export class Session {
       logSeverityLevel: 3,
       extra: {
         session: {
-          intra_op: { allow_spinning: process.env.SPIN ?? '0' },
+          // Threads that spin while they wait take the processor from everybody else.
+          intra_op: { allow_spinning: '0' },
           ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
         },
       },
