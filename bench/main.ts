@@ -1,5 +1,6 @@
 import { type Benchmark, runBenchmark } from './benchmark.js';
 import { buildBenchmark } from './build.js';
+import { decodeBenchmark } from './decode.js';
 import { evalBenchmark } from './eval.js';
 import { loadBenchmark } from './load.js';
 import { extractBenchmark } from './extract.js';
@@ -8,6 +9,7 @@ import { trainBenchmark } from './train.js';
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
 const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['build', buildBenchmark],
+  ['decode', decodeBenchmark],
   ['eval', evalBenchmark],
   ['load', loadBenchmark],
   ['extract', extractBenchmark],

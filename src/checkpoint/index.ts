@@ -1,11 +1,14 @@
 export { freshCheckpoint } from './fresh.js';
 export {
   type Checkpoint,
+  type DecodingModel,
   loadCheckpoint,
   loadCheckpointTokenizer,
   loadRanker,
+  openForDecoding,
   type RankerCheckpoint,
   saveCheckpoint,
+  saveInt8Checkpoint,
 } from './folder.js';
 export { loadParameters, readConfig } from './parameters.js';
 export {
@@ -29,3 +32,12 @@ export { describeModel, type ModelDescription } from './describe.js';
 export { verifyModel, type VerifiedFile } from './verify.js';
 export { saveOnnx } from './onnx-folder.js';
 export { type Precision, PRECISIONS } from './onnx-weights.js';
+export {
+  DECODING_TYPES,
+  type DecodingType,
+  type GraphWeights,
+  memoryWeights,
+  openGraphWeights,
+} from './graph-weights.js';
+export { int8File } from './int8-cache.js';
+export { writeInt8 } from './int8.js';

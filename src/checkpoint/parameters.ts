@@ -63,6 +63,26 @@ export async function loadParameters(path: string): Promise<Parameters> {
   return (await readWeights(path, false)).parameters;
 }
 
+/** A language model's parameters, still in their files. */
+export interface StoredParameters {
+  readonly config: Gpt2Config;
+  /** Exactly the model's parameters, by `transformers`' names. */
+  readonly sources: ReadonlyMap<string, TensorSource>;
+  /** The files they lie in. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Opens the weights of a language model without reading them.
+ *
+ * @throws UserError as {@link loadParameters}.
+ */
+export async function openParameters(path: string): Promise<StoredParameters> {
+  const config = await readConfig(path);
+  const { tensors, files } = await openWeights(path);
+  return { config, files, sources: await sanitize(tensors, parameterShapes(config), path) };
+}
+
 /** The weights of a GPT-2 with DialogRPT's head: a score is the last hidden state times `score`. */
 export interface RankerWeights {
   readonly parameters: Parameters;

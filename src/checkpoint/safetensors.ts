@@ -231,9 +231,12 @@ export function openSafetensors(path: string): Promise<Map<string, TensorSource>
 export async function safetensorsFrom(source: ByteSource): Promise<Map<string, TensorSource>> {
   return source(async (reader) => {
     const sources = new Map<string, TensorSource>();
-    for (const [name, { dtype, shape, begin }] of (await readHeader(reader)).tensors) {
-      const origin = `${reader.path}: tensor "${name}"`;
-      sources.set(name, storedTensor({ source, origin, dtype, shape, position: begin }));
+    const { path } = reader;
+    for (const [name, { dtype, shape, begin, end }] of (await readHeader(reader)).tensors) {
+      const origin = `${path}: tensor "${name}"`;
+      const tensor = storedTensor({ source, origin, dtype, shape, position: begin });
+      const place = { path, offset: begin, length: end - begin };
+      sources.set(name, { ...tensor, place });
     }
     return sources;
   });
@@ -243,41 +246,47 @@ export async function safetensorsFrom(source: ByteSource): Promise<Map<string, T
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Float32Array | Uint8Array;
 }
 
 /**
  * Writes a safetensors file, whole or not at all, streaming the tensors' data from where it lies.
- * The layout is the reference implementation's, byte for byte: tensors in the order of their
- * names, the header padded with spaces to a multiple of eight bytes.
+ * The layout is the reference implementation's, byte for byte: tensors of larger elements first,
+ * then in the order of their names, the header padded with spaces to a multiple of eight bytes.
  *
- * @param dtype what the numbers are written as; halves are rounded to the nearest, ties to even.
+ * @param dtype what 32-bit numbers are written as; halves are rounded to the nearest, ties to even.
+ *   Bytes stay bytes.
+ * @param metadata further texts for the header
  * @throws UserError where two tensors have one name, or the file cannot be written.
  */
 export async function writeSafetensors(
   path: string,
   tensors: readonly NamedTensor[],
   dtype: 'F32' | 'F16' = 'F32',
+  metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const sorted = [...tensors].sort((one, other) =>
-    Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)),
+  const sorted = [...tensors].sort(
+    (one, other) =>
+      other.data.BYTES_PER_ELEMENT - one.data.BYTES_PER_ELEMENT ||
+      Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)),
   );
-  const header = encodeHeader(path, sorted, dtype);
+  const header = encodeHeader(path, sorted, dtype, metadata);
   await writeFileWhole(path, async (file) => {
     await writeAll(file, header);
     for (const { data } of sorted) {
-      if (dtype === 'F32') {
-        await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      } else {
-        await writeHalves(file, data);
-      }
+      if (dtype === 'F16' && data instanceof Float32Array) await writeHalves(file, data);
+      else await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     }
   });
 }
 
-function encodeHeader(path: string, tensors: readonly NamedTensor[], dtype: string): Buffer {
-  const bytesEach = dtype === 'F32' ? 4 : 2;
-  const fields: [string, unknown][] = [['__metadata__', { format: 'pt' }]];
+function encodeHeader(
+  path: string,
+  tensors: readonly NamedTensor[],
+  floatType: 'F32' | 'F16',
+  metadata: Readonly<Record<string, string>>,
+): Buffer {
+  const fields: [string, unknown][] = [['__metadata__', { format: 'pt', ...metadata }]];
   const names = new Set<string>();
   let offset = 0;
   for (const { name, shape, data } of tensors) {
@@ -286,7 +295,8 @@ function encodeHeader(path: string, tensors: readonly NamedTensor[], dtype: stri
       throw new RangeError(`"${name}": ${data.length} numbers for shape [${shape.join(', ')}].`);
     }
     names.add(name);
-    const end = offset + data.length * bytesEach;
+    const dtype = data instanceof Uint8Array ? 'U8' : floatType;
+    const end = offset + (data.length * (elementBits[dtype] ?? 0)) / 8;
     fields.push([name, { dtype, shape, data_offsets: [offset, end] }]);
     offset = end;
   }

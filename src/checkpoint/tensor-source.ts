@@ -19,6 +19,17 @@ export interface TensorSource {
    *   was, or `target` and the tensor differ in size.
    */
   readonly readInto: (target: Float32Array, start?: number) => Promise<void>;
+  /** Where its numbers lie, if they do so in row-major order in a file of their own. */
+  readonly place?: FilePlace;
+  /** For bytes that are to be scaled, where the scales lie (32-bit numbers). */
+  readonly scalePlace?: FilePlace;
+}
+
+/** A stretch of bytes of a file. */
+export interface FilePlace {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** Where a tensor's numbers lie. */

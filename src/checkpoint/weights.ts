@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UserError, withFileErrors } from '../base/errors.js';
 import { exists, readJson } from '../base/files.js';
+import { withScales } from './scales.js';
 import { openSafetensors } from './safetensors.js';
 import { type TensorSource } from './tensor-source.js';
 import { openTorchFile } from './torch-file.js';
@@ -33,7 +34,7 @@ export interface Weights {
 export async function openWeights(path: string): Promise<Weights> {
   const file = await weightFile(path);
   if (file.endsWith('.index.json')) return openShards(file);
-  return { tensors: await openWeightFile(file), files: [file] };
+  return { tensors: withScales(await openWeightFile(file)), files: [file] };
 }
 
 async function openWeightFile(file: string): Promise<Map<string, TensorSource>> {

@@ -1,6 +1,7 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
 import { messageOf, UserError } from '../base/errors.js';
+import { DECODING_TYPES } from '../checkpoint/index.js';
 import { loadModel } from '../decoding/index.js';
 import { DEVICES } from '../runtime/index.js';
 import { errors, output } from './colors.js';
@@ -9,6 +10,7 @@ import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-se
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
   commandWithGenerationFlags,
+  DTYPE_HELP,
   helpingModels,
   toGenerationOptions,
 } from './generation-flags.js';
@@ -44,6 +46,7 @@ export function chatCommand(): CommandUnknownOpts {
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
+    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',
@@ -55,7 +58,7 @@ export function chatCommand(): CommandUnknownOpts {
       const showCandidates = flags.showCandidates === true;
       await using model = await loadModel(await findModel(flags.model), {
         device: flags.device,
-        ...defined({ threads: flags.threads }),
+        ...defined({ threads: flags.threads, dtype: flags.dtype }),
         ...(await helpingModels(flags)),
       });
       const session = new ChatSession(model, { options, greeting, showCandidates }, terminalOutput);

@@ -14,13 +14,16 @@ export function convertCommand(): CommandUnknownOpts {
       new Option('--to <format>', 'the format').choices(FORMATS).default('safetensors' as const),
     )
     .addOption(
-      new Option('--dtype <type>', 'what the weights are stored as; int8 for onnx only')
+      new Option(
+        '--dtype <type>',
+        'what the weights are stored as; int8 safetensors are for dialogpt alone',
+      )
         .choices(PRECISIONS)
         .default('fp32' as const),
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  dialogpt convert medium_ft.pkl medium-ft --dtype fp16\n  dialogpt convert small web-model --to onnx --dtype int8',
+      '\nExamples:\n  dialogpt convert medium_ft.pkl medium-ft --dtype fp16\n  dialogpt convert small web-model --to onnx --dtype int8\n  dialogpt convert my-model my-model-small --dtype int8',
     )
     .action(async (from, out, options) => {
       await convertModel(await findModel(from), out, options.to, options.dtype);

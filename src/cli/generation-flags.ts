@@ -169,6 +169,10 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option('--seed <number>', 'makes replies repeatable', wholeNumber(0));
 }
 
+/** What `--dtype` is, for every command that loads a model to decode with. */
+export const DTYPE_HELP =
+  'what weights are while it computes (fp32); int8 is faster and a little less exact';
+
 /** Flags as options of the library; options that contradict each other are named as flags. */
 export async function toGenerationOptions(flags: GenerationFlags): Promise<GenerationOptions> {
   const { greedy, doSample, blockList, reverseModel, ranker } = flags;

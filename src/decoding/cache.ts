@@ -1,10 +1,11 @@
 import { at, range } from '../base/arrays.js';
 import { cacheName, type Gpt2Config } from '../model/index.js';
-import { float32, type HostTensor, type HostTensors } from '../runtime/index.js';
+import { float32, floatsOf, type HostTensor, type HostTensors } from '../runtime/index.js';
 
 /** The keys or the values of one layer. */
 interface CacheBuffer {
   readonly past: string;
+  readonly prefix: string;
   readonly present: string;
   /** `[slots, n_head, capacity, n_embd / n_head]` */
   readonly values: Float32Array;
@@ -15,38 +16,107 @@ export class KeyValueCache {
   readonly slots: number;
   /** The most tokens of a sequence. */
   readonly capacity: number;
+  /** How many places stand for no tokens. */
+  readonly nothing: 0 | 1;
   readonly #config: Gpt2Config;
   readonly #buffers: readonly CacheBuffer[];
 
-  constructor(config: Gpt2Config, slots: number, capacity: number) {
+  /**
+   * @param nothing how many places, which are masked, stand for no tokens: 0, or 1 for devices that
+   *   cannot take empty tensors
+   */
+  constructor(config: Gpt2Config, slots: number, capacity: number, nothing: 0 | 1 = 0) {
     this.slots = slots;
     this.capacity = capacity;
+    this.nothing = nothing;
     this.#config = config;
     this.#buffers = range(0, config.n_layer).flatMap((layer) =>
       (['key', 'value'] as const).map((what) => ({
         past: cacheName('past_key_values', layer, what),
+        prefix: cacheName('prefix', layer, what),
         present: cacheName('present', layer, what),
         values: new Float32Array(slots * capacity * config.n_embd),
       })),
     );
   }
 
-  /** The graph's inputs, and its outputs in the same memory, for `count` slots from `first` on. */
-  tensors(
-    first: number,
-    count: number,
-  ): { readonly past: HostTensors; readonly present: HostTensors } {
-    const { n_embd: width, n_head: heads } = this.#config;
+  /** The names of the outputs with the keys and values of new tokens. */
+  get outputs(): string[] {
+    return this.#buffers.map(({ present }) => present);
+  }
+
+  /** The graph's inputs for a step of `count` slots from `first` on: the cache as it lies. */
+  asPast(first: number, count: number): HostTensors {
+    const { n_embd: width } = this.#config;
     const slot = this.capacity * width;
-    const past: Record<string, HostTensor> = {};
-    const present: Record<string, HostTensor> = {};
-    for (const buffer of this.#buffers) {
-      const values = buffer.values.subarray(first * slot, (first + count) * slot);
-      const tensor = float32(values, [count, heads, this.capacity, width / heads]);
-      past[buffer.past] = tensor;
-      present[buffer.present] = tensor;
+    const inputs: Record<string, HostTensor> = {};
+    for (const { past, prefix, values } of this.#buffers) {
+      inputs[past] = this.#tensor(
+        values.subarray(first * slot, (first + count) * slot),
+        count,
+        this.capacity,
+      );
+      inputs[prefix] = this.#empty(count);
     }
-    return { past, present };
+    return inputs;
+  }
+
+  /** The graph's inputs where the first `length` tokens of one slot come before new ones. */
+  asPrefix(slot: number, length: number): HostTensors {
+    const { n_embd, n_head: heads } = this.#config;
+    const width = n_embd / heads;
+    const places = this.nothing + length;
+    const inputs: Record<string, HostTensor> = {};
+    for (const { past, prefix, values } of this.#buffers) {
+      const rows = new Float32Array(places * n_embd);
+      for (let head = 0; head < heads; head++) {
+        const start = (slot * heads + head) * this.capacity * width;
+        rows.set(
+          values.subarray(start, start + length * width),
+          (head * places + this.nothing) * width,
+        );
+      }
+      inputs[past] = this.#empty(1);
+      inputs[prefix] = this.#tensor(rows, 1, places);
+    }
+    return inputs;
+  }
+
+  /**
+   * Stores the keys and values of new tokens.
+   *
+   * @param outputs the graph's outputs, `[rows, n_head, time, n_embd / n_head]` each
+   * @param row which of their rows
+   * @param time how many tokens each row has
+   * @param slot where to
+   * @param length how many tokens the slot holds before them
+   */
+  store(outputs: HostTensors, row: number, time: number, slot: number, length: number): void {
+    const { n_embd, n_head: heads } = this.#config;
+    const width = n_embd / heads;
+    for (const { present, values } of this.#buffers) {
+      const fresh = floatsOf(outputs[present]);
+      for (let head = 0; head < heads; head++) {
+        const start = (row * heads + head) * time * width;
+        values.set(
+          fresh.subarray(start, start + time * width),
+          ((slot * heads + head) * this.capacity + length) * width,
+        );
+      }
+    }
+  }
+
+  #empty(rows: number): HostTensor {
+    return this.#tensor(
+      new Float32Array(rows * this.nothing * this.#config.n_embd),
+      rows,
+      this.nothing,
+    );
+  }
+
+  #tensor(values: Float32Array, rows: number, length: number): HostTensor {
+    const { n_embd: width, n_head: heads } = this.#config;
+    return float32(values, [rows, heads, length, width / heads]);
   }
 
   /** Copies the first `length` tokens of slot `from` to slot `to` of another cache or this one. */
@@ -67,7 +137,7 @@ export class KeyValueCache {
 
   /** A cache of another size with the first `lengths[slot]` tokens of each of this one's slots. */
   resized(slots: number, capacity: number, lengths: readonly number[]): KeyValueCache {
-    const target = new KeyValueCache(this.#config, slots, capacity);
+    const target = new KeyValueCache(this.#config, slots, capacity, this.nothing);
     for (const [slot, length] of lengths.entries()) this.copy(slot, slot, length, target);
     return target;
   }

@@ -1,9 +1,9 @@
-import { gather, Graph, matmul, reshape } from '../graph/index.js';
+import { gather, Graph, matmul } from '../graph/index.js';
 import {
   cachedAttention,
   forward,
   type Gpt2Config,
-  parameterInputs,
+  type ParameterTensors,
   TOKEN_EMBEDDING,
 } from '../model/index.js';
 
@@ -17,20 +17,23 @@ export const HIDDEN_STATES = 'hidden_states';
  * A graph that reads new tokens after those in a cache of keys and values and scores the token
  * after the last of each row. The same graph reads a prompt and takes single steps.
  *
- * Inputs besides the parameters: `ids` and `positions` (`int64 [batch, time]`), `last` (`int64
- * [batch]`: the place of each row's last new token in the batch, row by row) and those of
- * {@link cachedAttention}.
+ * Its inputs are `ids` and `positions` (`int64 [batch·time]`), `last` (`int64 [batch]`: the place of
+ * each row's last new token in the batch, row by row) and those of {@link cachedAttention}.
+ *
+ * @param declare makes the tensors of the parameters in the graph.
  */
-export function decodeGraph(config: Gpt2Config, fused = true): Graph {
+export function decodeGraph(
+  config: Gpt2Config,
+  fused: boolean,
+  declare: (graph: Graph) => ParameterTensors,
+): Graph {
   const graph = new Graph({ fused });
-  const parameter = parameterInputs(graph, config);
-  const ids = graph.input('ids', 'int64', ['batch', 'time']);
-  const positions = graph.input('positions', 'int64', ['batch', 'time']);
-  const attention = cachedAttention(graph, config, positions);
-  const hidden = reshape(forward(config, parameter, { ids, positions }, attention), [
-    'batch·time',
-    config.n_embd,
-  ]);
+  const parameter = declare(graph);
+  const tokens = {
+    ids: graph.input('ids', 'int64', ['batch·time']),
+    positions: graph.input('positions', 'int64', ['batch·time']),
+  };
+  const hidden = forward(config, parameter, tokens, cachedAttention(graph, config));
   const last = gather(hidden, graph.input('last', 'int64', ['batch']));
   graph.output(HIDDEN_STATES, hidden);
   graph.output(LOGITS, matmul(last, parameter(TOKEN_EMBEDDING), { transposeB: true }));

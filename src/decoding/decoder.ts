@@ -1,11 +1,12 @@
 import { at, range } from '../base/arrays.js';
-import type { Gpt2Config, Parameters } from '../model/index.js';
+import { type GraphWeights, memoryWeights } from '../checkpoint/index.js';
+import { type Gpt2Config, Parameters } from '../model/index.js';
 import {
   type Device,
   float32,
+  floatsOf,
   hasFusedOperators,
   type HostTensors,
-  int32,
   int64,
   Session,
 } from '../runtime/index.js';
@@ -13,19 +14,19 @@ import { KeyValueCache } from './cache.js';
 import { decodeGraph, HIDDEN_STATES, LOGITS } from './decode-graph.js';
 import { placeRows, type Sequence, type Slot } from './slots.js';
 
-/** The cache grows by multiples of this many tokens, so that short chats stay cheap. */
+/**
+ * The cache grows by multiples of this many tokens, so that short chats stay cheap. A multiple of
+ * what a vector register holds: sums over all places then come out the same for each capacity.
+ */
 const CAPACITY_STEP = 64;
+
+/** Added to the attention scores of places that may not be looked at. */
+const HIDDEN = -1e9;
 
 /** How a {@link Decoder} runs. */
 export interface DecoderOptions {
   readonly device?: Device;
   readonly threads?: number;
-  /**
-   * Whether a row that runs alone is to get the same bits as in company. ONNX Runtime multiplies a
-   * single row in another order than several; where that must not show, a lone row is given a
-   * second one for company, which makes its steps about twice as long. True unless given.
-   */
-  readonly exact?: boolean;
 }
 
 /** What the model says after a sequence; valid until the decoder reads again. */
@@ -36,45 +37,53 @@ export interface Reading {
   readonly states: Float32Array;
 }
 
+/** A sequence and the slot that it was given. */
+interface Row {
+  readonly sequence: Sequence;
+  readonly slot: number;
+}
+
 /**
  * Reads sequences of tokens, several at once, and scores the token after each. It remembers the
  * keys and values of what it has read: of a sequence that starts as one before, only the rest is
  * computed.
  *
- * What comes out depends on the sequence and its prompt's length alone, to the last bit (see
- * {@link DecoderOptions.exact}): not on what was read before, not on the rows beside it, their
- * number and order. Two facts of ONNX Runtime's CPU provider make this possible: two or more rows
- * are multiplied in one order whatever their number, and so are two or more tokens of a row.
+ * What comes out depends on the sequence and its prompt's length alone, to the last bit, where
+ * weights are 32-bit numbers and the CPU computes: not on what was read before, not on the rows
+ * beside it, their number and order. ONNX Runtime multiplies by constant weights row by row in one
+ * order, and prompts are read one at a time. With 8-bit weights a product's input is quantised by
+ * the range of all its rows, so company shows in the last digits.
  */
 export class Decoder {
   readonly config: Gpt2Config;
   readonly #session: Session;
-  readonly #weights: HostTensors;
-  readonly #exact: boolean;
   #cache: KeyValueCache;
   readonly #slots: Slot[];
   #clock = 0;
 
-  private constructor(parameters: Parameters, session: Session, exact: boolean) {
-    this.config = parameters.config;
+  private constructor(config: Gpt2Config, session: Session, nothing: 0 | 1) {
+    this.config = config;
     this.#session = session;
-    this.#exact = exact;
-    this.#weights = Object.fromEntries(
-      parameters.layout.map((parameter) => [
-        parameter.name,
-        float32(parameters.view(parameter), parameter.shape),
-      ]),
-    );
-    const slots = exact ? 2 : 1;
-    const capacity = Math.min(CAPACITY_STEP, this.config.n_positions);
-    this.#cache = new KeyValueCache(this.config, slots, capacity);
-    this.#slots = emptySlots(slots);
+    this.#cache = new KeyValueCache(config, 1, CAPACITY_STEP, nothing);
+    this.#slots = emptySlots(1);
   }
 
-  /** Makes a decoder of a model; the parameters' memory is used in place. */
-  static async create(parameters: Parameters, options: DecoderOptions = {}): Promise<Decoder> {
-    const graph = decodeGraph(parameters.config, hasFusedOperators(options.device ?? 'cpu'));
-    return new Decoder(parameters, await Session.create(graph, options), options.exact ?? true);
+  /**
+   * Makes a decoder of a model.
+   *
+   * @param model its weights as they are now; later changes are not seen
+   */
+  static async create(
+    model: Parameters | GraphWeights,
+    { device = 'cpu', threads }: DecoderOptions = {},
+  ): Promise<Decoder> {
+    const weights = model instanceof Parameters ? memoryWeights(model) : model;
+    const { config } = weights;
+    const graph = decodeGraph(config, hasFusedOperators(device), (empty) => weights.declare(empty));
+    weights.finish(graph);
+    const options = { device, ...(threads === undefined ? {} : { threads }) };
+    const session = await Session.create(graph, options, weights.files);
+    return new Decoder(config, session, device === 'webgpu' ? 1 : 0);
   }
 
   /**
@@ -100,10 +109,9 @@ export class Decoder {
     for (const { slot } of rows) at(this.#slots, slot).used = this.#clock;
 
     const readings = new Map<number, Reading>();
-    for (const { sequence, slot } of rows) {
-      const { length } = at(this.#slots, slot).ids;
-      if (length >= sequence.prompt) continue;
-      readings.set(slot, await this.#readPrompt(sequence, slot));
+    for (const row of rows) {
+      const { length } = at(this.#slots, row.slot).ids;
+      if (length < row.sequence.prompt) await this.#readPrompt(row, readings);
     }
     for (;;) {
       const behind = rows.filter(
@@ -135,108 +143,111 @@ export class Decoder {
     const longest = Math.max(...sequences.map(({ ids }) => ids.length));
     const wantedSlots = Math.max(slots, sequences.length);
     if (wantedSlots === slots && longest <= capacity) return;
-    const rounded = Math.ceil(longest / CAPACITY_STEP) * CAPACITY_STEP;
+    const rounded = roundUp(longest);
     const wantedCapacity =
       longest <= capacity
         ? capacity
-        : Math.min(Math.max(rounded, capacity * 2), Math.max(this.config.n_positions, longest));
+        : Math.max(rounded, Math.min(capacity * 2, roundUp(this.config.n_positions)));
     const lengths = this.#slots.map(({ ids }) => ids.length);
     this.#cache = this.#cache.resized(wantedSlots, wantedCapacity, lengths);
     this.#slots.push(...emptySlots(wantedSlots - slots));
   }
 
   /** Reads what a slot lacks of a prompt. */
-  async #readPrompt({ ids, prompt }: Sequence, slot: number): Promise<Reading> {
+  async #readPrompt({ sequence, slot }: Row, readings: Map<number, Reading>): Promise<void> {
+    const { ids, prompt } = sequence;
     const state = at(this.#slots, slot);
     const known = state.ids.length;
     const fresh = ids.slice(known, prompt);
-    const reading = await this.#run(slot, [fresh], [known]);
+    const time = fresh.length;
+    const { nothing } = this.#cache;
+    const keys = nothing + known + time;
+    const outputs = await this.#run([fresh], [known], {
+      ...this.#cache.asPrefix(slot, known),
+      past_mask: float32(new Float32Array(nothing).fill(HIDDEN), [1, 1, 1, nothing]),
+      mask: float32(causalMask(time, known, nothing), [time, keys]),
+      widths: int64([nothing, keys], [2]),
+    });
+    this.#cache.store(outputs, 0, time, slot, known);
     state.ids = ids.slice(0, prompt);
     state.prompt = prompt;
-    return at(reading, 0);
+    readings.set(slot, at(this.#readings(outputs, 1), 0));
   }
 
   /** Reads one more token of each of these rows. */
-  async #step(
-    rows: readonly { readonly sequence: Sequence; readonly slot: number }[],
-    readings: Map<number, Reading>,
-  ): Promise<void> {
-    const slots = rows.map(({ slot }) => slot);
-    let first = Math.min(...slots);
-    let end = Math.max(...slots) + 1;
-    if (this.#exact && end - first === 1) {
-      if (first > 0) first -= 1;
-      else end += 1;
-    }
-    const tokens = range(first, end).map(() => [0]);
-    const known = range(first, end).map((slot) => this.#idleLength(slot, slots));
+  async #step(rows: readonly Row[], readings: Map<number, Reading>): Promise<void> {
+    const first = Math.min(...rows.map(({ slot }) => slot));
+    const count = Math.max(...rows.map(({ slot }) => slot)) + 1 - first;
+    const { capacity, nothing } = this.#cache;
+    // A slot between them that has nothing to read reads a token too, and nobody looks at it.
+    const tokens = new Array<number>(count).fill(0);
+    const known = new Array<number>(count).fill(0);
+    const pastMask = new Float32Array(count * capacity).fill(HIDDEN);
     for (const { sequence, slot } of rows) {
-      tokens[slot - first] = [at(sequence.ids, at(known, slot - first))];
+      const { length } = at(this.#slots, slot).ids;
+      const row = slot - first;
+      tokens[row] = at(sequence.ids, length);
+      known[row] = length;
+      pastMask.fill(0, row * capacity, row * capacity + length);
     }
-    const results = await this.#run(first, tokens, known);
-    for (const { slot } of rows) {
-      const state = at(this.#slots, slot);
-      state.ids = [...state.ids, at(at(tokens, slot - first), 0)];
-      readings.set(slot, at(results, slot - first));
-    }
-  }
-
-  /**
-   * How many tokens a slot holds. One that only keeps others company needs a place for a token
-   * that nobody reads; where it has none left, it forgets what it holds.
-   */
-  #idleLength(slot: number, busy: readonly number[]): number {
-    const state = at(this.#slots, slot);
-    if (!busy.includes(slot) && state.ids.length >= this.#cache.capacity) state.ids = [];
-    return state.ids.length;
-  }
-
-  /**
-   * Reads equally many new tokens in neighbouring slots.
-   *
-   * @param first the first slot
-   * @param tokens for each slot, the new tokens
-   * @param known for each slot, how many tokens come before
-   */
-  async #run(
-    first: number,
-    tokens: readonly (readonly number[])[],
-    known: readonly number[],
-  ): Promise<Reading[]> {
-    const { vocab_size: vocabulary, n_embd: width } = this.config;
-    const rows = tokens.length;
-    const time = at(tokens, 0).length;
-    const logits = new Float32Array(rows * vocabulary);
-    const states = new Float32Array(rows * time * width);
-    const { past, present } = this.#cache.tensors(first, rows);
-    await this.#session.run(
+    const outputs = await this.#run(
+      tokens.map((token) => [token]),
+      known,
       {
-        ...this.#weights,
-        ...past,
-        ids: int64(tokens.flat(), [rows, time]),
-        positions: int64(
-          known.flatMap((length) => range(length, length + time)),
-          [rows, time],
-        ),
-        last: int64(
-          known.map((_, row) => (row + 1) * time - 1),
-          [rows],
-        ),
-        last_positions: int32(
-          known.map((length) => length + time - 1),
-          [rows],
-        ),
-        total_length: int32([Math.max(...known) + time], []),
-      },
-      {
-        [LOGITS]: float32(logits, [rows, vocabulary]),
-        [HIDDEN_STATES]: float32(states, [rows * time, width]),
-        ...present,
+        ...this.#cache.asPast(first, count),
+        past_mask: float32(pastMask, [count, 1, 1, capacity]),
+        mask: float32(causalMask(1, 0, nothing), [1, nothing + 1]),
+        widths: int64([capacity, nothing + 1], [2]),
       },
     );
-    return tokens.map((_, row) => ({
-      logits: logits.subarray(row * vocabulary, (row + 1) * vocabulary),
-      states: states.subarray(row * time * width, (row + 1) * time * width),
+    const results = this.#readings(outputs, count);
+    for (const { slot } of rows) {
+      const state = at(this.#slots, slot);
+      const row = slot - first;
+      this.#cache.store(outputs, row, 1, slot, state.ids.length);
+      state.ids = [...state.ids, at(tokens, row)];
+      readings.set(slot, at(results, row));
+    }
+  }
+
+  /**
+   * Reads equally many new tokens in each row.
+   *
+   * @param tokens for each row, the new tokens
+   * @param known for each row, how many tokens come before
+   * @param earlier the inputs of attention that tell of those
+   */
+  async #run(
+    tokens: readonly (readonly number[])[],
+    known: readonly number[],
+    earlier: HostTensors,
+  ): Promise<HostTensors> {
+    const { n_head: heads, n_embd: width } = this.config;
+    const rows = tokens.length;
+    const time = at(tokens, 0).length;
+    const positions = known.flatMap((length) => range(length, length + time));
+    const last = range(0, rows).map((row) => (row + 1) * time - 1);
+    return this.#session.run(
+      {
+        ...earlier,
+        ids: int64(tokens.flat(), [rows * time]),
+        positions: int64(positions, [rows * time]),
+        last: int64(last, [rows]),
+        heads: int64([rows, time, 3, heads, width / heads], [5]),
+      },
+      Object.fromEntries(
+        [LOGITS, HIDDEN_STATES, ...this.#cache.outputs].map((name) => [name, null]),
+      ),
+    );
+  }
+
+  /** The scores and states of each row. */
+  #readings(outputs: HostTensors, rows: number): Reading[] {
+    const logits = floatsOf(outputs[LOGITS]);
+    const states = floatsOf(outputs[HIDDEN_STATES]);
+    return range(0, rows).map((row) => ({
+      logits: part(logits, row, rows),
+      states: part(states, row, rows),
     }));
   }
 
@@ -244,6 +255,30 @@ export class Decoder {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]();
   }
+}
+
+/** One of `count` equal parts. */
+function part(values: Float32Array, index: number, count: number): Float32Array {
+  const length = values.length / count;
+  return values.subarray(index * length, (index + 1) * length);
+}
+
+/**
+ * 0 where one of `time` new tokens may look: at all `known` ones, and at new ones not after it. The
+ * first `hidden` places are for nobody.
+ */
+function causalMask(time: number, known: number, hidden: number): Float32Array {
+  const keys = hidden + known + time;
+  const mask = new Float32Array(time * keys);
+  for (let row = 0; row < time; row++) {
+    mask.fill(HIDDEN, row * keys, row * keys + hidden);
+    mask.fill(HIDDEN, row * keys + hidden + known + row + 1, (row + 1) * keys);
+  }
+  return mask;
+}
+
+function roundUp(tokens: number): number {
+  return Math.ceil(tokens / CAPACITY_STEP) * CAPACITY_STEP;
 }
 
 function emptySlots(count: number): Slot[] {

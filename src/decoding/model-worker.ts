@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
-import { loadCheckpoint, loadRanker } from '../checkpoint/index.js';
+import { loadCheckpoint, loadRanker, openForDecoding } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { OnnxClassifier } from './classifier.js';
 import { Decoder } from './decoder.js';
@@ -39,16 +39,16 @@ async function loadRerankers(
 
 async function start(): Promise<void> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads, exact } = loading;
+  const { device, threads, exact, dtype = 'fp32' } = loading;
+  if (exact === true && dtype === 'int8') {
+    throw new UserError('exact and dtype int8 contradict each other; leave out one.');
+  }
   const session: SessionOptions = {
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
   };
-  const checkpoint = await loadCheckpoint(path);
-  // In a conversation, nothing is compared with what other rows say, and a lone row is fastest.
-  const decoder = new SharedDecoder(
-    await Decoder.create(checkpoint.parameters, { ...session, exact: exact ?? false }),
-  );
+  const { weights, tokenizer } = await openForDecoding(path, dtype);
+  const decoder = new SharedDecoder(await Decoder.create(weights, session));
   const rerankers = await loadRerankers(loading, session);
   const { safetyClassifier } = loading;
   const classifier =
@@ -88,13 +88,7 @@ async function start(): Promise<void> {
         open ? decoder.read(sequences) : Promise.reject(new Error('The reply was given up.')),
     };
     try {
-      for await (const text of streamReply(
-        reader,
-        checkpoint.tokenizer,
-        history,
-        options,
-        services,
-      )) {
+      for await (const text of streamReply(reader, tokenizer, history, options, services)) {
         say({ type: 'piece', text });
       }
       if (summary === undefined) throw new Error('The reply ended without a summary.');

@@ -1,5 +1,6 @@
 import { MessagePort } from 'node:worker_threads';
 import { z } from 'zod';
+import { DECODING_TYPES } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
 import type { GenerationOptions } from './options.js';
 
@@ -23,7 +24,10 @@ const classifierSchema = z.object({
 export const loadOptionsSchema = z.object({
   device: z.enum(DEVICES).exactOptional(),
   threads: z.number().exactOptional(),
+  /** Whether a reply may not depend on what is computed beside it; with `fp32` it never does. */
   exact: z.boolean().exactOptional(),
+  /** What its weights are: 32-bit numbers, unless `int8`, which is faster and a little different. */
+  dtype: z.enum(DECODING_TYPES).exactOptional(),
   /** How many replies are generated side by side; others wait for their turn. 8 unless given. */
   slots: z.int().min(1).exactOptional(),
   /** A model of reversed conversations, for `rerank: 'mmi'`. */

@@ -1,7 +1,5 @@
 import {
   add,
-  CONTRIBUTED,
-  expandLike,
   type Graph,
   int,
   matmul,
@@ -13,14 +11,9 @@ import {
   squeeze,
   type Tensor,
   transpose,
-  unsqueeze,
-  where,
 } from '../graph/index.js';
 import type { Gpt2Config } from './config.js';
 import { type Attention, type Dropout, noDropout } from './forward.js';
-
-/** Added to the attention scores of places that may not be looked at. */
-const HIDDEN = -1e9;
 
 /**
  * Where the tokens of a batch lie. All rows' tokens stand one after the other without padding
@@ -72,9 +65,9 @@ export function raggedAttention(
   };
 }
 
-/** The name of a layer's past or present keys or values, as Hugging Face's ONNX exports have it. */
+/** The name of a layer's keys or values; of the past and the present as in Hugging Face's exports. */
 export function cacheName(
-  when: 'past_key_values' | 'present',
+  when: 'past_key_values' | 'prefix' | 'present',
   layer: number,
   what: 'key' | 'value',
 ): string {
@@ -82,116 +75,78 @@ export function cacheName(
 }
 
 /**
- * Causal self-attention with the keys and values of earlier tokens in a cache of fixed capacity,
- * `[batch, n_head, capacity, n_embd / n_head]` for each layer. Declares the past as inputs and the
- * present as outputs; give both the same memory and the new keys and values are written in place.
+ * Causal self-attention of new tokens that also look at earlier ones. For each layer, it declares as
+ * inputs the keys and values of earlier tokens and puts out those of the new ones (`present`:
+ * `[batch, n_head, time, n_embd / n_head]`). What comes in is never written to, so the cache is no
+ * output, which ONNX Runtime's binding would copy at every run.
  *
- * A graph with fused operators has two further inputs: `last_positions` (`int32 [batch]`: for each
- * row, how many tokens it has with the new ones, less one) and `total_length` (`int32`: the largest
- * of these lengths). With more than one new token, a row's past must be empty or the batch be of
- * one row.
+ * Earlier tokens come in two ways, either of which may be empty (a length of 0):
  *
- * @param positions the place of each new token in its row: `int64 [batch, time]`; padding after a
- *   row's end counts on
+ * - `past_key_values` (`[batch, n_head, capacity, n_embd / n_head]`) is the cache as it lies, with
+ *   places that hold nothing yet: `past_mask` (`[batch, 1, 1, capacity]`) tells what may be seen.
+ *   This is for steps of rows of different lengths, and nothing of it is moved.
+ * - `prefix` (`[batch, n_head, prefix, n_embd / n_head]`) is laid end to end with the new tokens, so
+ *   that the rest of a text gets the same bits as if all of it were new. `mask` (`[time, keys]`) is
+ *   over both.
+ *
+ * Two further inputs say how the flat tokens are cut: `heads` (`int64 [5]`: batch, time, 3, n_head,
+ * n_embd / n_head) and `widths` (`int64 [2]`: capacity, keys).
  */
-export function cachedAttention(graph: Graph, config: Gpt2Config, positions: Tensor): Attention {
-  return graph.fused
-    ? fusedCachedAttention(graph, config)
-    : standardCachedAttention(graph, config, positions);
-}
-
-function fusedCachedAttention(graph: Graph, config: Gpt2Config): Attention {
-  const lastPositions = graph.input('last_positions', 'int32', ['batch']);
-  const totalLength = graph.input('total_length', 'int32', []);
+export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
+  const { n_head: heads, n_embd } = config;
+  const width = n_embd / heads;
+  const pastMask = graph.input('past_mask', 'float32', ['batch', 1, 1, 'capacity']);
+  const mask = graph.input('mask', 'float32', ['time', 'keys']);
+  const headShape = graph.input('heads', 'int64', [5]);
+  const widths = graph.input('widths', 'int64', [2]);
+  const withEarlier = (layer: number, what: 'key' | 'value', fresh: Tensor) => {
+    const input = (name: 'past_key_values' | 'prefix', length: string) =>
+      graph.input(cacheName(name, layer, what), 'float32', ['batch', heads, length, width]);
+    const past = input('past_key_values', 'capacity');
+    graph.output(cacheName('present', layer, what), fresh);
+    return { past, recent: join(input('prefix', 'prefix'), fresh, 2, 'keys') };
+  };
   return (queriesKeysValues, layer) => {
-    const past = pastInputs(graph, config, layer);
-    const [gathered, keys, values] = graph.node(
-      'GroupQueryAttention',
-      [queriesKeysValues, undefined, undefined, past.keys, past.values, lastPositions, totalLength],
-      [
-        { type: 'float32', shape: queriesKeysValues.shape.with(-1, config.n_embd) },
-        past.keys,
-        past.values,
-      ],
-      { num_heads: int(config.n_head), kv_num_heads: int(config.n_head) },
-      CONTRIBUTED,
+    const shape = ['batch', 'time', 3, heads, width];
+    const apart = only(
+      graph.node('Reshape', [queriesKeysValues, headShape], [{ type: 'float32', shape }]),
     );
-    if (gathered === undefined || keys === undefined || values === undefined) {
-      throw new Error('Cached attention has three outputs.');
+    const fresh = headByHead(apart);
+    const keys = withEarlier(layer, 'key', fresh.keys);
+    const values = withEarlier(layer, 'value', fresh.values);
+    const scores = join(
+      add(scaledProducts(fresh.queries, keys.past, config), pastMask),
+      add(scaledProducts(fresh.queries, keys.recent, config), mask),
+      3,
+      'places',
+    );
+    const [pastWeights, recentWeights] = graph.node(
+      'Split',
+      [softmax(scores), widths],
+      ['capacity', 'keys'].map((places) => ({
+        type: 'float32',
+        shape: ['batch', heads, 'time', places],
+      })),
+      { axis: int(-1) },
+    );
+    if (pastWeights === undefined || recentWeights === undefined) {
+      throw new Error('Weights of the past and of recent tokens did not come apart.');
     }
-    outputPresent(graph, layer, { keys, values });
-    return gathered;
+    const gathered = add(matmul(pastWeights, values.past), matmul(recentWeights, values.recent));
+    return reshape(transpose(gathered, [0, 2, 1, 3]), ['batch·time', n_embd]);
   };
 }
 
-/**
- * The same of standard operators. ONNX Runtime's WebGPU provider has `GroupQueryAttention` too, but
- * its flash attention gives wrong numbers when the past and the present are not the same memory on
- * the device, as with tensors that are fed from the host.
- */
-function standardCachedAttention(graph: Graph, config: Gpt2Config, positions: Tensor): Attention {
-  const here = unsqueeze(unsqueeze(positions, 1), -1);
-  let mask: Tensor | undefined;
-  return (queriesKeysValues, layer) => {
-    const past = pastInputs(graph, config, layer);
-    const { queries, keys: newKeys, values: newValues } = splitHeads(queriesKeysValues, config);
-    const places = expandLike(here, newKeys);
-    const keys = writeRows(past.keys, places, newKeys);
-    const values = writeRows(past.values, places, newValues);
-    outputPresent(graph, layer, { keys, values });
-    mask ??= cacheMask(past.keys, here);
-    const scores = add(scaledProducts(queries, keys, config), mask);
-    const gathered = transpose(matmul(softmax(scores), values), [0, 2, 1, 3]);
-    return reshape(gathered, ['batch', 'time', config.n_embd]);
-  };
-}
-
-/** 0 where a place of the cache is not after the token that looks, else a large negative number. */
-function cacheMask(cache: Tensor, here: Tensor): Tensor {
-  const { graph } = cache;
-  const length = only(
-    graph.node('Shape', [cache], [{ type: 'int64', shape: [1] }], { start: int(2), end: int(3) }),
-  );
-  const places = only(
-    graph.node(
-      'Range',
-      [graph.integers([0]), length, graph.integers([1])].map((bound) => squeeze(bound, 0)),
-      [{ type: 'int64', shape: ['capacity'] }],
-    ),
-  );
-  const visible = only(
-    graph.node(
-      'LessOrEqual',
-      [places, here],
-      [{ type: 'bool', shape: here.shape.with(-1, 'capacity') }],
-    ),
-  );
-  return where(visible, graph.scalar(0), graph.scalar(HIDDEN));
-}
-
-/** `cache` with `rows` of each head at `places` (`[batch, n_head, time, width]`). */
-function writeRows(cache: Tensor, places: Tensor, rows: Tensor): Tensor {
-  return only(
-    cache.graph.node('ScatterElements', [cache, places, rows], [cache], { axis: int(2) }),
-  );
+/** Two tensors end to end along an axis, whose length is then called `length`. */
+function join(first: Tensor, second: Tensor, axis: number, length: string): Tensor {
+  const { graph, type } = first;
+  const output = { type, shape: first.shape.with(axis, length) };
+  return only(graph.node('Concat', [first, second], [output], { axis: int(axis) }));
 }
 
 interface KeysAndValues {
   readonly keys: Tensor;
   readonly values: Tensor;
-}
-
-function pastInputs(graph: Graph, config: Gpt2Config, layer: number): KeysAndValues {
-  const shape = ['batch', config.n_head, 'capacity', config.n_embd / config.n_head];
-  return {
-    keys: graph.input(cacheName('past_key_values', layer, 'key'), 'float32', shape),
-    values: graph.input(cacheName('past_key_values', layer, 'value'), 'float32', shape),
-  };
-}
-
-function outputPresent(graph: Graph, layer: number, { keys, values }: KeysAndValues): void {
-  graph.output(cacheName('present', layer, 'key'), keys);
-  graph.output(cacheName('present', layer, 'value'), values);
 }
 
 /** Queries, keys and values side by side, `[batch, time, 3 n_embd]`, apart and head by head. */
@@ -201,7 +156,12 @@ function splitHeads(
 ): KeysAndValues & { readonly queries: Tensor } {
   const heads = config.n_head;
   const shape = ['batch', 'time', 3, heads, config.n_embd / heads];
-  const byHead = transpose(reshape(queriesKeysValues, shape), [2, 0, 3, 1, 4]);
+  return headByHead(reshape(queriesKeysValues, shape));
+}
+
+/** `[batch, time, 3, n_head, width]` as three tensors `[batch, n_head, time, width]`. */
+function headByHead(x: Tensor): KeysAndValues & { readonly queries: Tensor } {
+  const byHead = transpose(x, [2, 0, 3, 1, 4]);
   const [queries, keys, values] = split(byHead, 0, 3).map((part) => squeeze(part, 0));
   if (queries === undefined || keys === undefined || values === undefined) {
     throw new Error('Queries, keys and values did not come apart.');

@@ -1,4 +1,10 @@
 export { type Communicator, joinProcesses, ALONE, type Summable } from './mpi.js';
 export { type Device, DEVICES, hasFusedOperators, requireDevice } from './devices.js';
-export { HostTensor, type HostTensors, Session, type SessionOptions } from './session.js';
+export {
+  type ExternalFiles,
+  HostTensor,
+  type HostTensors,
+  Session,
+  type SessionOptions,
+} from './session.js';
 export { boolean, float32, floatsOf, int32, int64 } from './tensors.js';

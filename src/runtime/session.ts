@@ -24,6 +24,13 @@ const END = 'end_of_run';
 
 /** The binding's message about an output that is not a tensor. */
 const CANNOT_COPY = 'Non tensor type is temporarily not supported.';
+/** Where the constants lie that a graph does not hold itself. */
+export interface ExternalFiles {
+  /** The folder of the files that the graph names. */
+  readonly folder?: string;
+  /** Files that exist in memory only, under the names that the graph gives them. */
+  readonly memory?: ReadonlyMap<string, Uint8Array>;
+}
 
 /** Numbers in memory, by the name of the graph's input or output they belong to. */
 export type HostTensors = Readonly<Record<string, HostTensor>>;
@@ -41,13 +48,15 @@ export class Session {
   }
 
   /**
-   * Compiles a graph for a device.
+   * Compiles a graph for a device. Its constants are laid out for the processor's products then; it
+   * keeps no hold on the memory they came from.
    *
    * @throws UserError if the device cannot be had.
    */
   static async create(
     graph: Graph,
     { device = 'cpu', threads, inPlace = false }: SessionOptions = {},
+    { folder, memory }: ExternalFiles = {},
   ): Promise<Session> {
     await requireDevice(device);
     const model = serialize(graph, inPlace ? { emptySequence: END } : {});
@@ -56,7 +65,16 @@ export class Session {
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: process.env.SPIN ?? '0' } } },
+      extra: {
+        session: {
+          // Threads that spin while they wait take the processor from everybody else.
+          intra_op: { allow_spinning: '0' },
+          ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+        },
+      },
+      ...(memory === undefined
+        ? {}
+        : { externalData: Array.from(memory, ([path, data]) => ({ path, data })) }),
       // The pattern planner reserves about 1 GB that GPT-2 small does not need.
       enableMemPattern: false,
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),

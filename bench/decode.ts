@@ -1,0 +1,140 @@
+import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { messageOf } from '../src/base/errors.js';
+import { exists } from '../src/base/files.js';
+import { Random } from '../src/base/random.js';
+import { int8File } from '../src/checkpoint/index.js';
+import { saveCheckpoint } from '../src/checkpoint/folder.js';
+import { saveOnnx } from '../src/checkpoint/onnx-folder.js';
+import { gpt2Config, Parameters, PUBLISHED_SIZES } from '../src/model/index.js';
+import { gpt2Tokenizer } from '../src/tokenizer/index.js';
+import { memoryBandwidth } from './bandwidth.js';
+import { type Benchmark, formatTable } from './benchmark.js';
+import {
+  BATCHES,
+  LONG_PROMPT,
+  NEW_TOKENS,
+  PROMPT,
+  type Rates,
+  ratesSchema,
+} from './decode-measure.js';
+import { writeGguf } from './gguf.js';
+
+const root = resolve(import.meta.dirname, '../..');
+
+type Size = 'small' | 'medium';
+
+/**
+ * How fast models of GPT-2's sizes decode, beside transformers.js and llama.cpp on the same weights
+ * (`bench/package.json` says how to get them), each in a process of its own, and beside the rate at
+ * which memory gives the weights out. With `--quick`, GPT-2 small alone.
+ */
+export const decodeBenchmark: Benchmark = {
+  description: `Tokens a second on the CPU: ${NEW_TOKENS} new after prompts of ${PROMPT}, by rows at a time; a prompt of ${LONG_PROMPT}`,
+  run: async (print) => {
+    const sizes: readonly Size[] = process.argv.includes('--quick')
+      ? ['small']
+      : ['small', 'medium'];
+    const figures: Record<string, unknown> = { benchmark: 'decode' };
+    for (const size of sizes) figures[size] = await measureSize(size, print);
+    return figures;
+  },
+};
+
+async function measureSize(size: Size, print: (line: string) => void): Promise<unknown> {
+  const folder = join(root, 'runs', 'bench', size);
+  await makeModels(folder, size, print);
+  const ours = join(import.meta.dirname, 'decode-ours.js');
+  const peer = (name: string) => join(root, 'bench', name);
+  const int8 = await int8File(join(folder, 'f32'));
+  const programs = [
+    ['dialogpt fp32', [ours, join(folder, 'f32'), 'fp32']],
+    ['dialogpt int8', [ours, join(folder, 'f32'), 'int8']],
+    ['transformers.js fp32', [peer('decode-transformers-js.mjs'), join(folder, 'onnx')]],
+    ['llama.cpp Q8_0', [peer('decode-llama.mjs'), join(folder, 'q8_0.gguf')]],
+  ] as const;
+  const rates = new Map<string, Rates>();
+  for (const [name, command] of programs) {
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, command);
+      rates.set(name, ratesSchema.parse(JSON.parse(stdout)));
+    } catch (error) {
+      print(`${name}: not measured: ${messageOf(error)}`);
+    }
+  }
+  const bandwidth = await memoryBandwidth();
+  const fp32Limit = bandwidth / (await stat(join(folder, 'f32', 'model.safetensors'))).size;
+  const int8Limit = bandwidth / (await stat(int8)).size;
+  const columns = ['', ...BATCHES.map((rows) => `${rows} at a time`), `prompt of ${LONG_PROMPT}`];
+  print(`GPT-2 ${size}; memory gives ${(bandwidth / 1e9).toFixed(1)} GB/s`);
+  print(
+    formatTable([
+      columns,
+      ...Array.from(rates, ([name, { steps, prefill }]) => [
+        name,
+        ...BATCHES.map((rows) => (steps[rows] ?? NaN).toFixed(1)),
+        prefill.toFixed(0),
+      ]),
+      ['limit fp32', fp32Limit.toFixed(1)],
+      ['limit int8', int8Limit.toFixed(1)],
+    ]),
+  );
+  const ratios = ratiosOf(rates, fp32Limit, int8Limit);
+  print(
+    formatTable([
+      ['ratio', 'is', 'target'],
+      ...ratios.map(({ name, ratio, target }) => [name, ratio.toFixed(2), target.toFixed(2)]),
+    ]),
+  );
+  return { bandwidth, fp32Limit, int8Limit, rates: Object.fromEntries(rates), ratios };
+}
+
+interface Ratio {
+  readonly name: string;
+  readonly ratio: number;
+  readonly target: number;
+}
+
+function ratiosOf(
+  rates: ReadonlyMap<string, Rates>,
+  fp32Limit: number,
+  int8Limit: number,
+): Ratio[] {
+  const step = (name: string, rows: number) => rates.get(name)?.steps[rows] ?? NaN;
+  const prefill = (name: string) => rates.get(name)?.prefill ?? NaN;
+  const [fp32, int8] = ['dialogpt fp32', 'dialogpt int8'];
+  const [transformers, llama] = ['transformers.js fp32', 'llama.cpp Q8_0'];
+  const peers = [prefill(transformers), prefill(llama)].filter((rate) => !Number.isNaN(rate));
+  const bestPeer = Math.max(...peers);
+  return [
+    { name: 'int8, 1 row: to llama.cpp', ratio: step(int8, 1) / step(llama, 1), target: 1.5 },
+    { name: 'int8, 1 row: to the limit', ratio: step(int8, 1) / int8Limit, target: 0.6 },
+    {
+      name: 'fp32, 1 row: to transformers.js',
+      ratio: step(fp32, 1) / step(transformers, 1),
+      target: 1.1,
+    },
+    { name: 'fp32, 1 row: to the limit', ratio: step(fp32, 1) / fp32Limit, target: 0.8 },
+    { name: 'fp32: 32 rows to 1', ratio: step(fp32, 32) / step(fp32, 1), target: 6 },
+    { name: 'int8: 32 rows to 1', ratio: step(int8, 32) / step(int8, 1), target: 6 },
+    { name: 'fp32, prompt: to the best peer', ratio: prefill(fp32) / bestPeer, target: 1.5 },
+    { name: 'int8, prompt: to the best peer', ratio: prefill(int8) / bestPeer, target: 1.5 },
+  ];
+}
+
+async function makeModels(
+  folder: string,
+  size: Size,
+  print: (line: string) => void,
+): Promise<void> {
+  if (await exists(join(folder, 'q8_0.gguf'))) return;
+  print(`Writing models of random weights to ${folder} …`);
+  const config = gpt2Config(PUBLISHED_SIZES[size]);
+  const parameters = Parameters.initialize(config, new Random(1));
+  const checkpoint = { parameters, tokenizer: gpt2Tokenizer() };
+  await saveCheckpoint(join(folder, 'f32'), checkpoint);
+  await saveOnnx(join(folder, 'onnx'), checkpoint, 'fp32');
+  await writeGguf(join(folder, 'q8_0.gguf'), parameters, checkpoint.tokenizer.vocabulary);
+}
