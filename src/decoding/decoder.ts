@@ -26,6 +26,8 @@ export interface DecoderOptions {
    * second one for company, which makes its steps about twice as long. True unless given.
    */
   readonly exact?: boolean;
+  /** How many sequences are remembered at least, though fewer may be read at a time. */
+  readonly slots?: number;
 }
 
 /** What the model says after a sequence; valid until the decoder reads again. */
@@ -34,7 +36,11 @@ export interface Reading {
   readonly logits: Float32Array;
   /** The states of the tokens read last, at least of the last one: `[tokens, n_embd]`. */
   readonly states: Float32Array;
+  /** How many tokens of the sequence had been read before. */
+  readonly known: number;
 }
+
+type Output = Omit<Reading, 'known'>;
 
 /**
  * Reads sequences of tokens, several at once, and scores the token after each. It remembers the
@@ -55,7 +61,7 @@ export class Decoder {
   readonly #slots: Slot[];
   #clock = 0;
 
-  private constructor(parameters: Parameters, session: Session, exact: boolean) {
+  private constructor(parameters: Parameters, session: Session, exact: boolean, least: number) {
     this.config = parameters.config;
     this.#session = session;
     this.#exact = exact;
@@ -65,7 +71,7 @@ export class Decoder {
         float32(parameters.view(parameter), parameter.shape),
       ]),
     );
-    const slots = exact ? 2 : 1;
+    const slots = Math.max(exact ? 2 : 1, least);
     const capacity = Math.min(CAPACITY_STEP, this.config.n_positions);
     this.#cache = new KeyValueCache(this.config, slots, capacity);
     this.#slots = emptySlots(slots);
@@ -74,7 +80,8 @@ export class Decoder {
   /** Makes a decoder of a model; the parameters' memory is used in place. */
   static async create(parameters: Parameters, options: DecoderOptions = {}): Promise<Decoder> {
     const graph = decodeGraph(parameters.config, hasFusedOperators(options.device ?? 'cpu'));
-    return new Decoder(parameters, await Session.create(graph, options), options.exact ?? true);
+    const session = await Session.create(graph, options);
+    return new Decoder(parameters, session, options.exact ?? true, options.slots ?? 1);
   }
 
   /**
@@ -92,14 +99,20 @@ export class Decoder {
     for (const sequence of sequences) this.#check(sequence);
     if (sequences.length === 0) return [];
     this.#makeRoom(sequences);
-    const places = placeRows(sequences, this.#slots, (from, to, length) => {
-      this.#cache.copy(from, to, length);
-    });
+    const places = placeRows(
+      sequences,
+      this.#slots,
+      (from, to, length) => {
+        this.#cache.copy(from, to, length);
+      },
+      this.#exact,
+    );
+    const known = places.map((slot) => at(this.#slots, slot).ids.length);
     this.#clock += 1;
     const rows = sequences.map((sequence, index) => ({ sequence, slot: at(places, index) }));
     for (const { slot } of rows) at(this.#slots, slot).used = this.#clock;
 
-    const readings = new Map<number, Reading>();
+    const readings = new Map<number, Output>();
     for (const { sequence, slot } of rows) {
       const { length } = at(this.#slots, slot).ids;
       if (length >= sequence.prompt) continue;
@@ -112,10 +125,10 @@ export class Decoder {
       if (behind.length === 0) break;
       await this.#step(behind, readings);
     }
-    return places.map((slot) => {
-      const reading = readings.get(slot);
-      if (reading === undefined) throw new Error('A sequence was placed but not read.');
-      return reading;
+    return places.map((slot, index) => {
+      const output = readings.get(slot);
+      if (output === undefined) throw new Error('A sequence was placed but not read.');
+      return { ...output, known: at(known, index) };
     });
   }
 
@@ -146,7 +159,7 @@ export class Decoder {
   }
 
   /** Reads what a slot lacks of a prompt. */
-  async #readPrompt({ ids, prompt }: Sequence, slot: number): Promise<Reading> {
+  async #readPrompt({ ids, prompt }: Sequence, slot: number): Promise<Output> {
     const state = at(this.#slots, slot);
     const known = state.ids.length;
     const fresh = ids.slice(known, prompt);
@@ -159,7 +172,7 @@ export class Decoder {
   /** Reads one more token of each of these rows. */
   async #step(
     rows: readonly { readonly sequence: Sequence; readonly slot: number }[],
-    readings: Map<number, Reading>,
+    readings: Map<number, Output>,
   ): Promise<void> {
     const slots = rows.map(({ slot }) => slot);
     let first = Math.min(...slots);
@@ -202,7 +215,7 @@ export class Decoder {
     first: number,
     tokens: readonly (readonly number[])[],
     known: readonly number[],
-  ): Promise<Reading[]> {
+  ): Promise<Output[]> {
     const { vocab_size: vocabulary, n_embd: width } = this.config;
     const rows = tokens.length;
     const time = at(tokens, 0).length;

@@ -6,7 +6,7 @@ import { groupBeamSearch } from './group-beam-search.js';
 import { type CompleteDecodingOptions, type DecodingOptions, decodingOptions } from './options.js';
 import { sampleSearch } from './sample-search.js';
 import { finishSearch, type Generation, runSearch, type Search } from './search.js';
-import { type SearchTask, searchTask } from './task.js';
+import { type SearchTask, searchTask, type TokenReport } from './task.js';
 
 /** The search that the options of a task ask for. */
 export function searchOf(task: SearchTask): Search {
@@ -59,8 +59,9 @@ export async function* streamTokens(
   prompt: readonly number[],
   options: CompleteDecodingOptions,
   constraints: readonly Constraint[] = [],
+  report?: TokenReport,
 ): AsyncGenerator<number, readonly Generation[], undefined> {
   const { n_positions } = reader.config;
-  const task = searchTask(prompt, endOfText, n_positions, options, constraints);
+  const task = searchTask(prompt, endOfText, n_positions, options, constraints, report);
   return yield* runSearch(reader, searchOf(task));
 }

@@ -3,13 +3,20 @@ export { Decoder, type DecoderOptions, type Reading } from './decoder.js';
 export { type Sequence } from './slots.js';
 export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
-export { DialogModel, loadModel, type LoadOptions, type ReplyOptions } from './model.js';
+export {
+  DialogModel,
+  loadModel,
+  type LoadOptions,
+  ModelLostError,
+  type ReplyOptions,
+} from './model.js';
 export {
   type DecodingOptions,
   decodingOptions,
   type GenerationOptions,
   generationOptions,
 } from './options.js';
+export { type ModelEvent, type ModelTask, type ToldToken } from './protocol.js';
 export { type Reader, SharedDecoder } from './reader.js';
 export { type ReplyCandidate, replySearch, replyText, streamReply } from './reply.js';
 export {

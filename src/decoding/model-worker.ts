@@ -2,23 +2,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { messageOf, UserError } from '../base/errors.js';
 import { loadCheckpoint, loadRanker } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { Decoder } from './decoder.js';
-import { loadOptionsSchema, type ModelEvent, type ModelRequest, modelRequest } from './protocol.js';
-import { type Reader, SharedDecoder } from './reader.js';
-import { type ReplyServices, streamReply } from './reply.js';
+import { loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
+import { SharedDecoder } from './reader.js';
+import type { ReplyServices } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
+import { failure, Service } from './service.js';
 
 /** Replies generated side by side, unless said otherwise. */
 const DEFAULT_SLOTS = 8;
 
 const startSchema = z.object({ path: z.string(), options: loadOptionsSchema });
 
-function failure(error: unknown): ModelEvent {
-  return { type: 'failed', message: messageOf(error), user: error instanceof UserError };
-}
+/** What is told of a model that is ready. */
+type Info = Omit<Extract<ModelEvent, { type: 'ready' }>, 'type'>;
 
 async function loadRerankers(
   { reverseModel, rankers = [] }: z.infer<typeof loadOptionsSchema>,
@@ -36,9 +35,9 @@ async function loadRerankers(
   };
 }
 
-async function start(): Promise<void> {
+async function start(): Promise<Info> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads, exact } = loading;
+  const { device, threads, exact, slots = DEFAULT_SLOTS } = loading;
   const session: SessionOptions = {
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
@@ -46,64 +45,20 @@ async function start(): Promise<void> {
   const checkpoint = await loadCheckpoint(path);
   // In a conversation, nothing is compared with what other rows say, and a lone row is fastest.
   const decoder = new SharedDecoder(
-    await Decoder.create(checkpoint.parameters, { ...session, exact: exact ?? false }),
+    await Decoder.create(checkpoint.parameters, { ...session, exact: exact ?? false, slots }),
   );
   const rerankers = await loadRerankers(loading, session);
-
-  const serve = async ({ history, options, candidates, port }: ModelRequest): Promise<void> => {
-    let open = true;
-    port.once('close', () => {
-      open = false;
-    });
-    const say = (event: ModelEvent) => {
-      port.postMessage(event);
-    };
-    const services: ReplyServices = {
-      rerankers,
-      onIntervention: (intervention) => {
-        say({ type: 'intervention', ...intervention });
-      },
-      ...(candidates
-        ? {
-            onCandidates: (all) => {
-              const copies = all.map(({ text, scores }) => ({ text, scores: { ...scores } }));
-              say({ type: 'candidates', candidates: copies });
-            },
-          }
-        : {}),
-    };
-    // Nobody waits for the rest of a reply that was given up: it ends before its next token.
-    const reader: Reader = {
-      config: decoder.config,
-      read: (sequences) =>
-        open ? decoder.read(sequences) : Promise.reject(new Error('The reply was given up.')),
-    };
-    try {
-      for await (const text of streamReply(
-        reader,
-        checkpoint.tokenizer,
-        history,
-        options,
-        services,
-      )) {
-        say({ type: 'piece', text });
-      }
-      say({ type: 'done' });
-    } catch (error) {
-      say(failure(error));
-    }
-  };
-
-  const limit = pLimit(loading.slots ?? DEFAULT_SLOTS);
+  const limit = pLimit(slots);
   parentPort?.on('message', (message: unknown) => {
-    const request = modelRequest(message);
-    void limit(() => serve(request));
+    const { task, port } = modelRequest(message);
+    void limit(() => new Service(decoder, checkpoint.tokenizer, rerankers, port).serve(task));
   });
+  return { positions: decoder.config.n_positions, vocabulary: checkpoint.tokenizer.size };
 }
 
 try {
-  await start();
-  const ready: ModelEvent = { type: 'ready' };
+  const info = await start();
+  const ready: ModelEvent = { type: 'ready', ...info };
   parentPort?.postMessage(ready);
 } catch (error) {
   parentPort?.postMessage(failure(error));

@@ -16,7 +16,7 @@ import {
 import type { Reranker, Scores } from './rerank.js';
 import { BlockList, type Intervention } from './safety.js';
 import { finishSearch, type Generation, type Search } from './search.js';
-import { freshSeed, searchTask } from './task.js';
+import { freshSeed, searchTask, type TokenReport } from './task.js';
 
 /** How often a reply is generated anew before it is refused. */
 const SAFETY_ATTEMPTS = 3;
@@ -36,6 +36,18 @@ export interface ReplyServices {
   readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
   /** Is told of each reply that is not said. */
   readonly onIntervention?: (intervention: Intervention) => void;
+  /** Who is told of the tokens as they are chosen; not where candidates are. */
+  readonly report?: TokenReport;
+  /** Is told how the reply ended, after its last piece. */
+  readonly onEnd?: (end: ReplyEnd) => void;
+}
+
+/** How a reply ended. */
+export interface ReplyEnd {
+  /** How many tokens were generated, those of all candidates. */
+  readonly tokens: number;
+  /** Whether the model ended it, rather than the limit of its length. */
+  readonly ended: boolean;
 }
 
 /** What a reply is generated from. */
@@ -103,14 +115,15 @@ export async function* streamReply(
   let started = false;
   // White space is held back until something follows it, so that none is at the end.
   let held = '';
-  const { endOfText } = tokenizer;
-  for await (const token of streamTokens(
+  const tokens = streamTokens(
     reader,
-    endOfText,
+    tokenizer.endOfText,
     plan.prompt,
     plan.options,
     plan.constraints,
-  )) {
+    services.report,
+  );
+  for await (const token of tellingEnd(tokens, services.onEnd)) {
     const grown: string = held + text.push(token);
     const shown: string = started ? grown.trimEnd() : grown.trim();
     held = shown === '' && !started ? '' : grown.slice(grown.trimEnd().length);
@@ -119,6 +132,24 @@ export async function* streamReply(
   }
   const rest = text.end();
   if (rest !== '') yield held + rest;
+}
+
+/** The same tokens; tells how they ended. */
+export async function* tellingEnd(
+  tokens: AsyncGenerator<number, readonly Generation[], undefined>,
+  onEnd: ReplyServices['onEnd'],
+): AsyncGenerator<number, void, undefined> {
+  const generations = yield* tokens;
+  onEnd?.(replyEnd(generations, generations[0]));
+}
+
+function replyEnd(
+  generations: readonly Generation[],
+  chosen: Generation | undefined,
+  before = 0,
+): ReplyEnd {
+  const tokens = generations.reduce((total, generation) => total + generation.tokens.length, 0);
+  return { tokens: before + tokens, ended: chosen?.ended ?? true };
 }
 
 /** Generates candidates, ranks them and takes the best that may be said. */
@@ -135,6 +166,7 @@ async function chooseReply(
   // Without chance, every attempt would be the same.
   const attempts = options.doSample && blockList !== undefined ? SAFETY_ATTEMPTS : 1;
   let entry = '';
+  let generated = 0;
   for (let attempt = 0; attempt < attempts; attempt++) {
     const drawn = { ...plan.options, seed: seed + attempt * 2 ** 20 };
     const task = searchTask(
@@ -149,7 +181,11 @@ async function chooseReply(
     services.onCandidates?.(ranked);
     for (const { text } of ranked) {
       const blocked = blockList?.find(text);
-      if (blocked === undefined) return text;
+      if (blocked === undefined) {
+        const chosen = generations.find((generation) => replyText(tokenizer, generation) === text);
+        services.onEnd?.(replyEnd(generations, chosen, generated));
+        return text;
+      }
       ({ entry } = blocked);
       services.onIntervention?.({
         action: 'withheld',
@@ -157,12 +193,14 @@ async function chooseReply(
         message: `A reply was withheld because it contains "${blocked.found}".`,
       });
     }
+    generated = replyEnd(generations, undefined, generated).tokens;
   }
   services.onIntervention?.({
     action: 'refused',
     entry,
     message: 'Every attempt at a reply had to be withheld.',
   });
+  services.onEnd?.({ tokens: generated, ended: true });
   return options.refusal;
 }
 

@@ -1,0 +1,76 @@
+import { at, range } from '../base/arrays.js';
+import { UserError } from '../base/errors.js';
+import { END_OF_TEXT, type Tokenizer } from '../tokenizer/index.js';
+import { streamTokens } from './generate.js';
+import { type DecodingOptions, decodingOptions } from './options.js';
+import type { Reader } from './reader.js';
+import { type ReplyServices, tellingEnd } from './reply.js';
+import { reportToken, type TokenReport } from './task.js';
+
+/**
+ * The tokens of a text that is to be continued as it stands. `<|endoftext|>` in it stands for the
+ * token that ends a turn; an empty text is that token alone.
+ *
+ * @param positions the most tokens that the model can read
+ * @throws UserError if there is no room for a single token after it, or a token is none.
+ */
+export function continuationPrompt(
+  tokenizer: Tokenizer,
+  text: string | readonly number[],
+  positions: number,
+): number[] {
+  const ids =
+    typeof text === 'string'
+      ? text
+          .split(END_OF_TEXT)
+          .flatMap((part, index) => [
+            ...(index === 0 ? [] : [tokenizer.endOfText]),
+            ...tokenizer.encode(part),
+          ])
+      : [...text];
+  const stranger = ids.find((id) => id > tokenizer.endOfText);
+  if (stranger !== undefined) {
+    throw new UserError(
+      `The prompt has the token ${stranger}, but the model's last is ${tokenizer.endOfText}.`,
+    );
+  }
+  if (ids.length >= positions) {
+    throw new UserError(
+      `The prompt has ${ids.length} tokens, but the model reads ${positions} together with the answer; shorten it.`,
+    );
+  }
+  return ids.length === 0 ? [tokenizer.endOfText] : ids;
+}
+
+/**
+ * Continues a prompt as it stands, piece by piece: no rule of conversations holds.
+ *
+ * @param prompt at least one token
+ * @throws UserError if an option cannot be, or contradicts another.
+ */
+export async function* streamContinuation(
+  reader: Reader,
+  tokenizer: Tokenizer,
+  prompt: readonly number[],
+  options: DecodingOptions = {},
+  { report, onEnd }: Pick<ReplyServices, 'report' | 'onEnd'> = {},
+): AsyncGenerator<string, void, undefined> {
+  const text = tokenizer.decoder();
+  const complete = decodingOptions(options);
+  const tokens = streamTokens(reader, tokenizer.endOfText, prompt, complete, [], report);
+  for await (const token of tellingEnd(tokens, onEnd)) yield text.push(token);
+  yield text.end();
+}
+
+/** Tells of the tokens of a prompt as if they had been chosen; nothing comes before the first. */
+export async function reportPrompt(
+  reader: Reader,
+  prompt: readonly number[],
+  report: TokenReport,
+): Promise<void> {
+  report.onToken({ token: at(prompt, 0) });
+  for (const end of range(1, prompt.length)) {
+    const readings = await reader.read([{ ids: prompt.slice(0, end), prompt: 1 }]);
+    reportToken(report, at(readings, 0).logits, at(prompt, end));
+  }
+}
