@@ -13,6 +13,7 @@ import { evalCommand } from './eval.js';
 import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
 import { modelsCommand } from './models.js';
+import { serveCommand } from './serve.js';
 import { trainCommand } from './train.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
@@ -20,6 +21,7 @@ const commands: readonly (() => CommandUnknownOpts)[] = [
   demoCommand,
   trainCommand,
   chatCommand,
+  serveCommand,
   dataCommand,
   evalCommand,
   convertCommand,
