@@ -138,7 +138,7 @@ async function serve(options: ServerOptions, drainSeconds: number, json: boolean
 
 /** Keys that are not to be seen in the list of processes. */
 function keysOfEnvironment(): string[] {
-  return (process.env['DIALOGPT_API_KEY'] ?? '').split(',').filter((key) => key.trim() !== '');
+  return (process.env.DIALOGPT_API_KEY ?? '').split(',').filter((key) => key.trim() !== '');
 }
 
 async function blockedIn(file: string): Promise<string[]> {

@@ -1,10 +1,10 @@
 import type { Handler } from 'hono';
 import { z } from 'zod';
-import { at, range } from '../base/arrays.js';
+import { range } from '../base/arrays.js';
 import { defined } from '../base/objects.js';
 import type { GenerationOptions, ModelTask } from '../decoding/index.js';
 import { readBody } from './body.js';
-import { type ChoiceEnd, type ChoicesWanted, type LoggedToken, runChoices } from './choices.js';
+import { type ChoicesWanted, type LoggedToken, makeChoices, runChoices } from './choices.js';
 import type { Env } from './context.js';
 import { unsupportedField } from './errors.js';
 import { eventStream } from './event-stream.js';
@@ -162,29 +162,15 @@ async function wholeAnswer(
   wanted: ChoicesWanted,
   scope: Env['Variables']['scope'],
 ): Promise<object> {
-  const texts = wanted.tasks.map(() => '');
-  const logged: LoggedToken[][] = wanted.tasks.map(() => []);
-  const ends: ChoiceEnd[] = [];
-  const usage = await runChoices(services.pool, scope, wanted, {
-    onDelta: (index, { text, logprobs }) => {
-      texts[index] += text;
-      logged[index]?.push(...logprobs);
-    },
-    onEnd: (index, end) => {
-      ends[index] = end;
-    },
-  });
-  const choices = texts.map((content, index) => {
-    const { finish, candidates } = at(ends, index);
-    return {
-      index,
-      message: { role: 'assistant', content, refusal: null },
-      ...(request.logprobs ? told(logged[index] ?? []) : { logprobs: null }),
-      finish_reason: finish,
-      ...defined({ candidates }),
-    };
-  });
-  if (services.logMessages) scope.notes.answers = texts;
+  const { made, usage } = await makeChoices(services.pool, scope, wanted);
+  const choices = made.map(({ text, tokens, end }, index) => ({
+    index,
+    message: { role: 'assistant', content: text, refusal: null },
+    ...(request.logprobs ? told(tokens) : { logprobs: null }),
+    finish_reason: end.finish,
+    ...defined({ candidates: end.candidates }),
+  }));
+  if (services.logMessages) scope.notes.answers = made.map(({ text }) => text);
   return { object: 'chat.completion', choices, usage };
 }
 

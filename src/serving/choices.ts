@@ -1,3 +1,4 @@
+import { at } from '../base/arrays.js';
 import type { ModelEvent, ModelTask } from '../decoding/index.js';
 import type { ModelPool } from './model-pool.js';
 import type { RequestScope } from './scope.js';
@@ -26,6 +27,13 @@ export interface ChoiceEnd {
 export interface ChoiceListener {
   onDelta(choice: number, delta: Delta): void;
   onEnd(choice: number, end: ChoiceEnd): void;
+}
+
+/** A choice as it has been generated. */
+export interface Made {
+  text: string;
+  readonly tokens: LoggedToken[];
+  end: ChoiceEnd;
 }
 
 /** What a request wants generated. */
@@ -82,6 +90,26 @@ export async function runChoices(
     note(scope, choices, perPrompt);
   }
   return usageOf(choices, perPrompt);
+}
+
+/** The choices of a request, whole; see {@link runChoices}. */
+export async function makeChoices(
+  pool: ModelPool,
+  scope: RequestScope,
+  wanted: ChoicesWanted,
+): Promise<{ readonly made: readonly Made[]; readonly usage: Usage }> {
+  const made = wanted.tasks.map((): Made => ({ text: '', tokens: [], end: { finish: 'stop' } }));
+  const usage = await runChoices(pool, scope, wanted, {
+    onDelta: (index, { text, logprobs }) => {
+      const choice = at(made, index);
+      choice.text += text;
+      choice.tokens.push(...logprobs);
+    },
+    onEnd: (index, end) => {
+      at(made, index).end = end;
+    },
+  });
+  return { made, usage };
 }
 
 /** One answer as it is generated. */

@@ -3,7 +3,13 @@ import { z } from 'zod';
 import { at, range } from '../base/arrays.js';
 import { decodingOptions, type DecodingOptions, type ModelTask } from '../decoding/index.js';
 import { readBody } from './body.js';
-import { type ChoiceEnd, type ChoicesWanted, type LoggedToken, runChoices } from './choices.js';
+import {
+  type ChoicesWanted,
+  type LoggedToken,
+  type Made,
+  makeChoices,
+  runChoices,
+} from './choices.js';
 import type { Env } from './context.js';
 import { badField, unsupportedField } from './errors.js';
 import { eventStream } from './event-stream.js';
@@ -87,13 +93,6 @@ function choicesWanted(request: CompletionRequest): ChoicesWanted {
   return { tasks, perPrompt: best, stops: stopStrings(request) };
 }
 
-/** A choice as it has been generated. */
-interface Made {
-  text: string;
-  readonly tokens: LoggedToken[];
-  end: ChoiceEnd;
-}
-
 /** `POST /v1/completions`. */
 export function completions(services: Services): Handler<Env> {
   return async (context) => {
@@ -129,17 +128,7 @@ export function completions(services: Services): Handler<Env> {
         if (includeUsage) send({ ...common, choices: [], usage });
       });
     }
-    const made = wanted.tasks.map((): Made => ({ text: '', tokens: [], end: { finish: 'stop' } }));
-    const usage = await runChoices(services.pool, scope, wanted, {
-      onDelta: (index, { text, logprobs }) => {
-        const choice = at(made, index);
-        choice.text += text;
-        choice.tokens.push(...logprobs);
-      },
-      onEnd: (index, end) => {
-        at(made, index).end = end;
-      },
-    });
+    const { made, usage } = await makeChoices(services.pool, scope, wanted);
     const choices = chosen(made, wanted.perPrompt, request.n).map((choice, index) => ({
       index,
       text: choice.text,

@@ -171,6 +171,10 @@ export class ModelPool {
     });
   }
 
+  #isClosing(): boolean {
+    return this.#closing;
+  }
+
   #watch(model: DialogModel, failures: number): void {
     const since = performance.now();
     void model.ended.then((reason) => {
@@ -188,10 +192,10 @@ export class ModelPool {
   async #reload(failures: number): Promise<DialogModel> {
     for (let failed = failures; ; failed++) {
       if (failed > 0) await setTimeout(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failed));
-      if (this.#closing) throw new ApiError(503, 'The server is going down.');
+      if (this.#isClosing()) throw new ApiError(503, 'The server is going down.');
       try {
         const model = await this.#options.load();
-        if (this.#closing) await model[Symbol.asyncDispose]();
+        if (this.#isClosing()) await model[Symbol.asyncDispose]();
         this.#current = model;
         this.#ready = true;
         this.#options.observer.onRestarted();

@@ -85,6 +85,7 @@ function described({ summary, request, media, parameters, open }: Operation): ob
 }
 
 function schemaOf(schema: z.ZodType): object {
-  const { $schema, ...described } = z.toJSONSchema(schema, { io: 'input' });
+  const described = z.toJSONSchema(schema, { io: 'input' });
+  delete described.$schema;
   return { schema: described };
 }

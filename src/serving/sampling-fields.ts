@@ -57,10 +57,8 @@ export const extraFields = {
   penalty_alpha: z.number().optional(),
 };
 
-const fieldsSchema = z.object({ ...samplingFields, ...extraFields });
-
 /** The fields of {@link samplingFields} and {@link extraFields}, checked. */
-export type SamplingFields = z.infer<typeof fieldsSchema>;
+export type SamplingFields = z.infer<z.ZodObject<typeof samplingFields & typeof extraFields>>;
 
 /** The options of the library that the fields mean, without those that are not given. */
 export function samplingOptions(fields: SamplingFields): GenerationOptions {
