@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { loadCheckpoint, loadRanker } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { Decoder } from './decoder.js';
-import { loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
+import { END, loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
 import { SharedDecoder } from './reader.js';
 import type { ReplyServices } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
@@ -50,6 +50,11 @@ async function start(): Promise<Info> {
   const rerankers = await loadRerankers(loading, session);
   const limit = pLimit(slots);
   parentPort?.on('message', (message: unknown) => {
+    if (message === END) {
+      // Nobody waits for what is under way; with it, the thread's last reason to live ends.
+      parentPort?.close();
+      return;
+    }
     const { task, port } = modelRequest(message);
     void limit(() => new Service(decoder, checkpoint.tokenizer, rerankers, port).serve(task));
   });

@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { messageOf, UserError } from '../base/errors.js';
 import { generationOptions, type GenerationOptions } from './options.js';
 import {
+  END,
   type LoadOptions,
   type ModelEvent,
   modelEvent,
@@ -24,6 +25,9 @@ export interface ReplyOptions extends GenerationOptions {
   /** Is told of each reply that the safety layer withholds. */
   readonly onIntervention?: (intervention: Intervention) => void;
 }
+
+/** A thread that has not ended by then is ended by force (milliseconds). */
+const LONGEST_BATCH = 10_000;
 
 type ReadyEvent = Extract<ModelEvent, { type: 'ready' }>;
 
@@ -67,12 +71,16 @@ export class DialogModel {
     });
     this.ended = new Promise((resolve) => {
       worker.once('exit', () => {
-        const lost = new ModelLostError(cause);
-        this.#lost = lost;
-        for (const fail of this.#waiting) fail(lost);
-        resolve(lost);
+        resolve(this.#lose(cause));
       });
     });
+  }
+
+  /** Tells everyone who waits that nothing more will come. */
+  #lose(cause: unknown): ModelLostError {
+    this.#lost ??= new ModelLostError(cause);
+    for (const fail of this.#waiting) fail(this.#lost);
+    return this.#lost;
   }
 
   /**
@@ -170,9 +178,17 @@ export class DialogModel {
     }
   }
 
-  /** Ends the model's thread. */
+  /**
+   * Ends the model's thread; what is under way fails. The thread ends by itself, after the batch
+   * that it computes: ONNX Runtime takes the whole program down where a thread is ended meanwhile.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
+    this.#lose(undefined);
+    this.#worker.ref();
+    this.#worker.postMessage(END);
+    const slow = setTimeout(() => void this.#worker.terminate(), LONGEST_BATCH);
+    await this.ended;
+    clearTimeout(slow);
   }
 }
 

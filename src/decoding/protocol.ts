@@ -120,6 +120,9 @@ const requestSchema = z.object({
   port: z.instanceof(MessagePort),
 });
 
+/** The message that ends a model's thread. */
+export const END = 'end';
+
 /** A message to a model's thread, checked; the task's options are checked where they are used. */
 export function modelRequest(message: unknown): ModelRequest {
   return requestSchema.parse(message);

@@ -112,14 +112,14 @@ function keepScopes(app: App, { services, metrics, scopes, ...options }: AppOpti
     outgoing.once('close', () => {
       const gone = !outgoing.writableFinished;
       if (gone) scope.leave();
-      scope.end();
-      const { seconds, notes } = scope;
+      const { id, seconds, notes } = scope;
       const status = gone ? CLIENT_CLOSED : outgoing.statusCode;
       const { method } = context.req;
-      metrics.count({ method, route, status, seconds, notes });
-      const { id } = scope;
-      const line = { request: id, method, route, status, seconds: round(seconds), ...notes };
-      services.log[ABOUT.has(route) ? 'debug' : 'info'](line, 'answered');
+      void scope.end().then(() => {
+        metrics.count({ method, route, status, seconds, notes });
+        const line = { request: id, method, route, status, seconds: round(seconds), ...notes };
+        services.log[ABOUT.has(route) ? 'debug' : 'info'](line, 'answered');
+      });
     });
     scope.signal.addEventListener('abort', () => {
       if (scope.signal.reason instanceof ClientGone) return;

@@ -62,6 +62,15 @@ export interface Usage {
 export async function runChoices(
   pool: ModelPool,
   scope: RequestScope,
+  wanted: ChoicesWanted,
+  listener: ChoiceListener,
+): Promise<Usage> {
+  return scope.track(run(pool, scope, wanted, listener));
+}
+
+async function run(
+  pool: ModelPool,
+  scope: RequestScope,
   { tasks, perPrompt, stops }: ChoicesWanted,
   listener: ChoiceListener,
 ): Promise<Usage> {
@@ -74,16 +83,16 @@ export async function runChoices(
   const choices = tasks.map(
     (task, index) => new Choice(index, task, stops, rest.signal, listener, scope),
   );
+  const running = choices.map(async (choice, index) => {
+    const first = choices[index - (index % perPrompt)];
+    if (first !== undefined && first !== choice) await first.promptRead;
+    await choice.run(pool, index > 0);
+  });
   try {
-    await Promise.all(
-      choices.map(async (choice, index) => {
-        const first = choices[index - (index % perPrompt)];
-        if (first !== undefined && first !== choice) await first.promptRead;
-        await choice.run(pool, index > 0);
-      }),
-    );
+    await Promise.all(running);
   } catch (error) {
     rest.abort(error);
+    await Promise.allSettled(running);
     throw error;
   } finally {
     scope.signal.removeEventListener('abort', giveUp);

@@ -108,8 +108,8 @@ export class ModelPool {
     try {
       for (let attempt = 0; ; attempt++) {
         let said = false;
+        const model = await abortable(this.#model, signal);
         try {
-          const model = await abortable(this.#model, signal);
           for await (const event of model.ask(task, signal)) {
             said ||= event.type === 'piece';
             onEvent(event);
@@ -118,6 +118,7 @@ export class ModelPool {
           return;
         } catch (error) {
           if (!(error instanceof ModelLostError)) throw error;
+          await model.ended;
           if (said || attempt >= RETRIES || this.#closing) {
             throw new ApiError(502, 'The model failed while it answered; try again.', {
               code: 'model_lost',

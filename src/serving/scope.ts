@@ -22,6 +22,7 @@ export class RequestScope {
   readonly #controller = new AbortController();
   readonly #scopes: Set<RequestScope>;
   readonly #timer: NodeJS.Timeout;
+  readonly #work: Promise<unknown>[] = [];
 
   /**
    * @param scopes all requests under way, among which this one is until it ends
@@ -63,9 +64,16 @@ export class RequestScope {
     this.notes.firstToken ??= this.seconds;
   }
 
-  /** The answer has been sent, or never will be. */
-  end(): void {
+  /** Notes work of the request, which may go on for a moment when its client has gone. */
+  async track<T>(work: Promise<T>): Promise<T> {
+    this.#work.push(work);
+    return work;
+  }
+
+  /** The answer has been sent, or never will be; resolves when the work on it has ended too. */
+  async end(): Promise<void> {
     clearTimeout(this.#timer);
+    await Promise.allSettled(this.#work);
     this.#scopes.delete(this);
   }
 }
