@@ -45,6 +45,7 @@ export const serveBenchmark: Benchmark = {
       },
     });
     const { seconds, streams, slots, requests } = optionsSchema.parse(values);
+    process.once('SIGTERM', () => process.exit(143));
     const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
     try {
       const speed = await measureSpeed(folder, { seconds, streams, slots }, print);
@@ -217,6 +218,8 @@ async function start(
   const child = spawn(process.execPath, [...words, ...endless], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // A benchmark that is ended early leaves no server behind.
+  process.once('exit', () => child.kill('SIGKILL'));
   const line = await firstLine(child);
   return {
     url: readySchema.parse(JSON.parse(line)).url,
