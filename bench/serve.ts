@@ -187,7 +187,7 @@ async function answer(
   const decoder = new TextDecoder();
   for await (const piece of response.body ?? []) {
     if (wait === 0) wait = (performance.now() - asked) / 1000;
-    text += decoder.decode(piece, { stream: true });
+    text += decoder.decode(z.instanceof(Uint8Array).parse(piece), { stream: true });
   }
   const messages = text.split('\n\n').map((line) => line.replace(/^data: /, ''));
   const last = stream ? messages.at(-3) : messages[0];

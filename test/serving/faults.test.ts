@@ -26,6 +26,8 @@ function long(fields: Readonly<Record<string, unknown>> = {}): Record<string, un
   return chat({ max_tokens: 900, min_tokens: 900, no_repeat_reply_ngram_size: 0, ...fields });
 }
 
+const chunkSchema = z.object({ done: z.boolean(), value: z.instanceof(Uint8Array).optional() });
+
 /** Starts a stream and waits for its first bytes. */
 async function openStream(
   server: RunningServer,
@@ -42,7 +44,8 @@ async function openStream(
   const reader = response.body?.getReader();
   assert.ok(reader !== undefined);
   const decoder = new TextDecoder();
-  const first = await reader.read();
+  const read = async () => chunkSchema.parse(await reader.read());
+  const first = await read();
   return {
     leave: () => {
       controller.abort();
@@ -50,7 +53,7 @@ async function openStream(
     rest: async () => {
       let text = decoder.decode(first.value, { stream: true });
       for (;;) {
-        const { done, value } = await reader.read();
+        const { done, value } = await read();
         if (done) return text;
         text += decoder.decode(value, { stream: true });
       }
