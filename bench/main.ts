@@ -4,6 +4,7 @@ import { decodeBenchmark } from './decode.js';
 import { evalBenchmark } from './eval.js';
 import { loadBenchmark } from './load.js';
 import { extractBenchmark } from './extract.js';
+import { serveBenchmark } from './serve.js';
 import { trainBenchmark } from './train.js';
 
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
@@ -13,6 +14,7 @@ const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['eval', evalBenchmark],
   ['load', loadBenchmark],
   ['extract', extractBenchmark],
+  ['serve', serveBenchmark],
   ['train', trainBenchmark],
 ]);
 

@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
 
+export { defined } from '../base/objects.js';
+
 /** Says that flags, each right by itself, do not go together. */
 export class UsageError extends UserError {}
 
@@ -36,13 +38,4 @@ export function truth(text: string): boolean {
     throw new InvalidArgumentError('Give true or false.');
   }
   return lower === 'true';
-}
-
-/** The object without the entries that are undefined, as options that were not given are. */
-export function defined<T extends object>(
-  options: T,
-): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  const result: { [Key in keyof T]?: Exclude<T[Key], undefined> } = {};
-  return Object.assign(result, Object.fromEntries(entries));
 }

@@ -15,6 +15,7 @@ import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
 import { modelsCommand } from './models.js';
 import { rankCommand } from './rank.js';
+import { serveCommand } from './serve.js';
 import { trainCommand } from './train.js';
 import { trainRankerCommand } from './train-ranker.js';
 
@@ -26,6 +27,7 @@ const commands: readonly (() => CommandUnknownOpts)[] = [
   chatCommand,
   rankCommand,
   trainRankerCommand,
+  serveCommand,
   dataCommand,
   evalCommand,
   convertCommand,

@@ -1,4 +1,5 @@
 import { at } from '../base/arrays.js';
+import { UserError } from '../base/errors.js';
 import type { CompleteDecodingOptions } from './options.js';
 
 /**
@@ -11,7 +12,7 @@ export type Constraint = (scores: Float32Array, ids: readonly number[]) => void;
 
 /**
  * The constraints that options ask for, in the order of Hugging Face's
- * `GenerationMixin._get_logits_processor`.
+ * `GenerationMixin._get_logits_processor`; OpenAI's come after the repetition penalty.
  */
 export function constraintsOf(
   options: CompleteDecodingOptions,
@@ -21,6 +22,11 @@ export function constraintsOf(
   const constraints: Constraint[] = [];
   const { repetitionPenalty, noRepeatNgramSize, minLength, minNewTokens } = options;
   if (repetitionPenalty !== 1) constraints.push(penalizeRepetition(repetitionPenalty));
+  const { presencePenalty, frequencyPenalty, logitBias } = options;
+  if (presencePenalty !== 0 || frequencyPenalty !== 0) {
+    constraints.push(penalizeGenerated(presencePenalty, frequencyPenalty, prompt));
+  }
+  if (logitBias.length > 0) constraints.push(addBias(logitBias));
   if (noRepeatNgramSize > 0) constraints.push(forbidRepeatedNgrams(noRepeatNgramSize));
   const badWords = options.badWordsIds.filter((ids) => ids.length > 1 || ids[0] !== endOfText);
   if (badWords.length > 0) constraints.push(forbidRuns(badWords));
@@ -46,6 +52,35 @@ function penalizeRepetition(penalty: number): Constraint {
     for (const token of new Set(ids)) {
       const score = at(scores, token);
       scores[token] = score < 0 ? score * penalty : score / penalty;
+    }
+  };
+}
+
+/**
+ * OpenAI's `presence_penalty` and `frequency_penalty`: a token that comes `n` times after the prompt
+ * loses `presence + n · frequency`.
+ */
+function penalizeGenerated(presence: number, frequency: number, prompt: number): Constraint {
+  return (scores, ids) => {
+    const counts = new Map<number, number>();
+    for (const token of ids.slice(prompt)) counts.set(token, (counts.get(token) ?? 0) + 1);
+    for (const [token, count] of counts) {
+      scores[token] = at(scores, token) - presence - count * frequency;
+    }
+  };
+}
+
+/** OpenAI's `logit_bias`. */
+function addBias(bias: readonly (readonly [number, number])[]): Constraint {
+  return (scores) => {
+    for (const [token, value] of bias) {
+      const score = scores[token];
+      if (score === undefined) {
+        throw new UserError(
+          `Generation option logitBias: there is no token ${token}; the last is ${scores.length - 1}.`,
+        );
+      }
+      scores[token] = score + value;
     }
   };
 }

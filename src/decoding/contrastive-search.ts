@@ -2,7 +2,7 @@ import { at } from '../base/arrays.js';
 import { constrained } from './constraints.js';
 import { largest, logSoftmax } from './sampling.js';
 import { onlyReading, type Search } from './search.js';
-import type { SearchTask } from './task.js';
+import { reportToken, type SearchTask } from './task.js';
 
 /**
  * Contrastive search (Su et al. 2022) as `_contrastive_search` of transformers before 4.57 does
@@ -10,7 +10,7 @@ import type { SearchTask } from './task.js';
  * `(1 − α) · probability − α · largest cosine with an earlier token's state`.
  */
 export function* contrastiveSearch(task: SearchTask): Search {
-  const { prompt, endOfText, longest, options, constraints } = task;
+  const { prompt, endOfText, longest, options, constraints, report } = task;
   const { penaltyAlpha: alpha } = options;
   const ids = [...prompt];
   if (longest <= prompt.length) return [{ tokens: [], ended: false }];
@@ -42,6 +42,7 @@ export function* contrastiveSearch(task: SearchTask): Search {
     const { token } = at(choices, best);
     if (token === endOfText) return [{ tokens: ids.slice(prompt.length), ended: true }];
     ids.push(token);
+    if (report !== undefined) reportToken(report, logits, token);
     context.push(at(directions, best));
     ({ logits, states } = at(readings, best));
   }

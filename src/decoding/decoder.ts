@@ -27,6 +27,14 @@ const HIDDEN = -1e9;
 export interface DecoderOptions {
   readonly device?: Device;
   readonly threads?: number;
+  /**
+   * Whether the bits of a reading may not depend on what was read before. Otherwise a sequence takes
+   * over all that is known of its start, though a prompt read at once and tokens read one by one
+   * differ in their last bits. True unless given.
+   */
+  readonly exact?: boolean;
+  /** How many sequences are remembered at least, though fewer may be read at a time. */
+  readonly slots?: number;
 }
 
 /** What the model says after a sequence; valid until the decoder reads again. */
@@ -35,7 +43,11 @@ export interface Reading {
   readonly logits: Float32Array;
   /** The states of the tokens read last, at least of the last one: `[tokens, n_embd]`. */
   readonly states: Float32Array;
+  /** How many tokens of the sequence had been read before. */
+  readonly known: number;
 }
+
+type Output = Omit<Reading, 'known'>;
 
 /** A sequence and the slot that it was given. */
 interface Row {
@@ -58,14 +70,21 @@ export class Decoder {
   readonly config: Gpt2Config;
   readonly #session: Session;
   #cache: KeyValueCache;
+  readonly #exact: boolean;
   readonly #slots: Slot[];
   #clock = 0;
 
-  private constructor(config: Gpt2Config, session: Session, nothing: 0 | 1) {
+  private constructor(
+    config: Gpt2Config,
+    session: Session,
+    nothing: 0 | 1,
+    { exact = true, slots = 1 }: DecoderOptions,
+  ) {
     this.config = config;
     this.#session = session;
-    this.#cache = new KeyValueCache(config, 1, CAPACITY_STEP, nothing);
-    this.#slots = emptySlots(1);
+    this.#exact = exact;
+    this.#cache = new KeyValueCache(config, slots, CAPACITY_STEP, nothing);
+    this.#slots = emptySlots(slots);
   }
 
   /**
@@ -75,15 +94,19 @@ export class Decoder {
    */
   static async create(
     model: Parameters | GraphWeights,
-    { device = 'cpu', threads }: DecoderOptions = {},
+    options: DecoderOptions = {},
   ): Promise<Decoder> {
+    const { device = 'cpu', threads } = options;
     const weights = model instanceof Parameters ? memoryWeights(model) : model;
     const { config } = weights;
     const graph = decodeGraph(config, hasFusedOperators(device), (empty) => weights.declare(empty));
     weights.finish(graph);
-    const options = { device, ...(threads === undefined ? {} : { threads }) };
-    const session = await Session.create(graph, options, weights.files);
-    return new Decoder(config, session, device === 'webgpu' ? 1 : 0);
+    const session = await Session.create(
+      graph,
+      { device, ...(threads === undefined ? {} : { threads }) },
+      weights.files,
+    );
+    return new Decoder(config, session, device === 'webgpu' ? 1 : 0, options);
   }
 
   /**
@@ -101,14 +124,20 @@ export class Decoder {
     for (const sequence of sequences) this.#check(sequence);
     if (sequences.length === 0) return [];
     this.#makeRoom(sequences);
-    const places = placeRows(sequences, this.#slots, (from, to, length) => {
-      this.#cache.copy(from, to, length);
-    });
+    const places = placeRows(
+      sequences,
+      this.#slots,
+      (from, to, length) => {
+        this.#cache.copy(from, to, length);
+      },
+      this.#exact,
+    );
+    const known = places.map((slot) => at(this.#slots, slot).ids.length);
     this.#clock += 1;
     const rows = sequences.map((sequence, index) => ({ sequence, slot: at(places, index) }));
     for (const { slot } of rows) at(this.#slots, slot).used = this.#clock;
 
-    const readings = new Map<number, Reading>();
+    const readings = new Map<number, Output>();
     for (const row of rows) {
       const { length } = at(this.#slots, row.slot).ids;
       if (length < row.sequence.prompt) await this.#readPrompt(row, readings);
@@ -120,10 +149,10 @@ export class Decoder {
       if (behind.length === 0) break;
       await this.#step(behind, readings);
     }
-    return places.map((slot) => {
-      const reading = readings.get(slot);
-      if (reading === undefined) throw new Error('A sequence was placed but not read.');
-      return reading;
+    return places.map((slot, index) => {
+      const output = readings.get(slot);
+      if (output === undefined) throw new Error('A sequence was placed but not read.');
+      return { ...output, known: at(known, index) };
     });
   }
 
@@ -154,7 +183,7 @@ export class Decoder {
   }
 
   /** Reads what a slot lacks of a prompt. */
-  async #readPrompt({ sequence, slot }: Row, readings: Map<number, Reading>): Promise<void> {
+  async #readPrompt({ sequence, slot }: Row, readings: Map<number, Output>): Promise<void> {
     const { ids, prompt } = sequence;
     const state = at(this.#slots, slot);
     const known = state.ids.length;
@@ -175,7 +204,7 @@ export class Decoder {
   }
 
   /** Reads one more token of each of these rows. */
-  async #step(rows: readonly Row[], readings: Map<number, Reading>): Promise<void> {
+  async #step(rows: readonly Row[], readings: Map<number, Output>): Promise<void> {
     const first = Math.min(...rows.map(({ slot }) => slot));
     const count = Math.max(...rows.map(({ slot }) => slot)) + 1 - first;
     const { capacity, nothing } = this.#cache;
@@ -242,7 +271,7 @@ export class Decoder {
   }
 
   /** The scores and states of each row. */
-  #readings(outputs: HostTensors, rows: number): Reading[] {
+  #readings(outputs: HostTensors, rows: number): Output[] {
     const logits = floatsOf(outputs[LOGITS]);
     const states = floatsOf(outputs[HIDDEN_STATES]);
     return range(0, rows).map((row) => ({

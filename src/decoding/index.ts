@@ -10,6 +10,7 @@ export {
   type FindOptions,
   loadModel,
   type LoadOptions,
+  ModelLostError,
   type ReplyOptions,
 } from './model.js';
 export {
@@ -20,6 +21,7 @@ export {
   generationOptions,
   withOption,
 } from './options.js';
+export { type ModelEvent, type ModelTask, type ToldToken } from './protocol.js';
 export { type RankedLine, type RankedResponse, rankLines, type RankOptions } from './rank.js';
 export { type NamedRanker, namedRankers, readEnsemble } from './ranker-names.js';
 export { type Reader, SharedDecoder } from './reader.js';

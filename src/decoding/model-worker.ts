@@ -2,24 +2,24 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { messageOf, UserError } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
 import { loadCheckpoint, loadRanker, openForDecoding } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { OnnxClassifier } from './classifier.js';
 import { Decoder } from './decoder.js';
-import { loadOptionsSchema, type ModelEvent, type ModelRequest, modelRequest } from './protocol.js';
-import { type Reader, SharedDecoder } from './reader.js';
-import { type ReplyServices, type ReplySummary, streamReply } from './reply.js';
+import { END, loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
+import { SharedDecoder } from './reader.js';
+import type { ReplyServices } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
+import { failure, type Helpers, Service } from './service.js';
 
 /** Replies generated side by side, unless said otherwise. */
 const DEFAULT_SLOTS = 8;
 
 const startSchema = z.object({ path: z.string(), options: loadOptionsSchema });
 
-function failure(error: unknown): ModelEvent {
-  return { type: 'failed', message: messageOf(error), user: error instanceof UserError };
-}
+/** What is told of a model that is ready. */
+type Info = Omit<Extract<ModelEvent, { type: 'ready' }>, 'type'>;
 
 async function loadRerankers(
   { reverseModel, rankers = [] }: z.infer<typeof loadOptionsSchema>,
@@ -37,10 +37,10 @@ async function loadRerankers(
   };
 }
 
-async function start(): Promise<void> {
+async function start(): Promise<Info> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads, exact, dtype = 'fp32' } = loading;
-  if (exact === true && dtype === 'int8') {
+  const { device, threads, exact = false, dtype = 'fp32', slots = DEFAULT_SLOTS } = loading;
+  if (exact && dtype === 'int8') {
     throw new UserError('exact and dtype int8 contradict each other; leave out one.');
   }
   const session: SessionOptions = {
@@ -48,66 +48,30 @@ async function start(): Promise<void> {
     ...(threads === undefined ? {} : { threads }),
   };
   const { weights, tokenizer } = await openForDecoding(path, dtype);
-  const decoder = new SharedDecoder(await Decoder.create(weights, session));
-  const rerankers = await loadRerankers(loading, session);
+  const decoder = new SharedDecoder(await Decoder.create(weights, { ...session, exact, slots }));
   const { safetyClassifier } = loading;
-  const classifier =
-    safetyClassifier === undefined ? undefined : await OnnxClassifier.load(safetyClassifier);
-
-  const serve = async ({ history, options, candidates, port }: ModelRequest): Promise<void> => {
-    let open = true;
-    port.once('close', () => {
-      open = false;
-    });
-    const say = (event: ModelEvent) => {
-      port.postMessage(event);
-    };
-    let summary: ReplySummary | undefined;
-    const services: ReplyServices = {
-      rerankers,
-      ...(classifier === undefined ? {} : { classifier }),
-      onIntervention: (intervention) => {
-        say({ type: 'intervention', ...intervention });
-      },
-      onSummary: (told) => {
-        summary = told;
-      },
-      ...(candidates
-        ? {
-            onCandidates: (all) => {
-              const copies = all.map(({ text, scores }) => ({ text, scores: { ...scores } }));
-              say({ type: 'candidates', candidates: copies });
-            },
-          }
-        : {}),
-    };
-    // Nobody waits for the rest of a reply that was given up: it ends before its next token.
-    const reader: Reader = {
-      config: decoder.config,
-      read: (sequences) =>
-        open ? decoder.read(sequences) : Promise.reject(new Error('The reply was given up.')),
-    };
-    try {
-      for await (const text of streamReply(reader, tokenizer, history, options, services)) {
-        say({ type: 'piece', text });
-      }
-      if (summary === undefined) throw new Error('The reply ended without a summary.');
-      say({ type: 'done', ...summary });
-    } catch (error) {
-      say(failure(error));
-    }
+  const helpers: Helpers = {
+    rerankers: await loadRerankers(loading, session),
+    ...(safetyClassifier === undefined
+      ? {}
+      : { classifier: await OnnxClassifier.load(safetyClassifier) }),
   };
-
-  const limit = pLimit(loading.slots ?? DEFAULT_SLOTS);
+  const limit = pLimit(slots);
   parentPort?.on('message', (message: unknown) => {
-    const request = modelRequest(message);
-    void limit(() => serve(request));
+    if (message === END) {
+      // Nobody waits for what is under way; with it, the thread's last reason to live ends.
+      parentPort?.close();
+      return;
+    }
+    const { task, port } = modelRequest(message);
+    void limit(() => new Service(decoder, tokenizer, helpers, port).serve(task));
   });
+  return { positions: decoder.config.n_positions, vocabulary: tokenizer.size };
 }
 
 try {
-  await start();
-  const ready: ModelEvent = { type: 'ready' };
+  const info = await start();
+  const ready: ModelEvent = { type: 'ready', ...info };
   parentPort?.postMessage(ready);
 } catch (error) {
   parentPort?.postMessage(failure(error));

@@ -1,10 +1,17 @@
 import { once } from 'node:events';
 import { ReadableStream } from 'node:stream/web';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { UserError } from '../base/errors.js';
+import { messageOf, UserError } from '../base/errors.js';
 import { type HubOptions, resolveModel } from '../checkpoint/index.js';
 import { generationOptions, type GenerationOptions } from './options.js';
-import { type LoadOptions, type ModelRequest, modelEvent } from './protocol.js';
+import {
+  END,
+  type LoadOptions,
+  type ModelEvent,
+  modelEvent,
+  type ModelRequest,
+  type ModelTask,
+} from './protocol.js';
 import type { ReplyCandidate, ReplySummary } from './reply.js';
 import type { Intervention } from './safety.js';
 
@@ -30,6 +37,21 @@ export interface FindOptions extends LoadOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A thread that has not ended by then is ended by force (milliseconds). */
+const LONGEST_BATCH = 10_000;
+
+type ReadyEvent = Extract<ModelEvent, { type: 'ready' }>;
+
+/** The thread of a model has ended while work was under way. */
+export class ModelLostError extends Error {
+  override readonly name = 'ModelLostError';
+
+  constructor(cause: unknown) {
+    const reason = cause === undefined ? 'it was ended' : messageOf(cause);
+    super(`The model's thread is gone: ${reason}.`, { cause });
+  }
+}
+
 /**
  * A dialogue model that one can talk to. It runs in a thread of its own, so the caller stays
  * responsive while it thinks.
@@ -40,10 +62,36 @@ export interface FindOptions extends LoadOptions {
  * ```
  */
 export class DialogModel {
+  /** Resolves when the model's thread has ended, with the reason. */
+  readonly ended: Promise<ModelLostError>;
+  /** The most tokens that the model reads, the reply included. */
+  readonly positions: number;
+  /** How many different tokens it knows. */
+  readonly vocabulary: number;
   readonly #worker: Worker;
+  readonly #waiting = new Set<(error: Error) => void>();
+  #lost: ModelLostError | undefined;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, { positions, vocabulary }: ReadyEvent) {
     this.#worker = worker;
+    this.positions = positions;
+    this.vocabulary = vocabulary;
+    let cause: unknown;
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    this.ended = new Promise((resolve) => {
+      worker.once('exit', () => {
+        resolve(this.#lose(cause));
+      });
+    });
+  }
+
+  /** Tells everyone who waits that nothing more will come. */
+  #lose(cause: unknown): ModelLostError {
+    this.#lost ??= new ModelLostError(cause);
+    for (const fail of this.#waiting) fail(this.#lost);
+    return this.#lost;
   }
 
   /**
@@ -57,14 +105,13 @@ export class DialogModel {
       workerData: { path, options },
     });
     const event = modelEvent(await firstMessage(worker));
-    if (event.type === 'failed') {
-      await worker.terminate();
-      throw event.user ? new UserError(event.message) : new Error(event.message);
+    if (event.type === 'ready') {
+      worker.unref();
+      return new DialogModel(worker, event);
     }
-    worker.unref();
-    // Each reply under way listens for the thread's end.
-    worker.setMaxListeners(0);
-    return new DialogModel(worker);
+    await worker.terminate();
+    const message = event.type === 'failed' ? event.message : `It said ${event.type} first.`;
+    throw event.type === 'failed' && event.user ? new UserError(message) : new Error(message);
   }
 
   /**
@@ -78,64 +125,85 @@ export class DialogModel {
     { signal, onCandidates, onIntervention, onSummary, ...options }: ReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     generationOptions(options);
-    if (isAborted(signal)) return;
-    const { port1: port, port2 } = new MessageChannel();
-    const request: ModelRequest = {
-      history: [...history],
-      options,
-      candidates: onCandidates !== undefined,
-      port: port2,
-    };
-    let cancelled = false;
-    let fail: (error: Error) => void = () => undefined;
-    const pieces = new ReadableStream<string>({
-      start: (controller) => {
-        fail = (error) => {
-          controller.error(error);
-        };
-        port.on('message', (message: unknown) => {
-          // A piece may be under way when the reader goes; the stream would refuse it.
-          if (cancelled) return;
-          const event = modelEvent(message);
-          if (event.type === 'piece') controller.enqueue(event.text);
-          else if (event.type === 'candidates') onCandidates?.(event.candidates);
-          else if (event.type === 'intervention') onIntervention?.(event);
-          else if (event.type === 'done') {
-            const { promptTokens, completionTokens, generatedTokens, finish } = event;
-            onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
-            port.close();
-          } else if (event.type === 'failed') {
-            controller.error(event.user ? new UserError(event.message) : new Error(event.message));
-          }
-        });
-        port.once('close', () => {
-          closeQuietly(controller);
-        });
-        this.#worker.once('error', fail);
-      },
-      cancel: () => {
-        cancelled = true;
-      },
-    });
-    const stop = () => {
-      port.close();
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-    this.#worker.ref();
-    this.#worker.postMessage(request, [port2]);
-    try {
-      yield* pieces;
-    } finally {
-      signal?.removeEventListener('abort', stop);
-      this.#worker.off('error', fail);
-      port.close();
-      this.#worker.unref();
+    const candidates = onCandidates !== undefined;
+    const task: ModelTask = { type: 'reply', history: [...history], options, candidates };
+    for await (const event of this.ask(task, signal)) {
+      if (event.type === 'piece' && event.text !== '') yield event.text;
+      else if (event.type === 'candidates') onCandidates?.(event.candidates);
+      else if (event.type === 'intervention') onIntervention?.(event);
+      else if (event.type === 'end') {
+        const { promptTokens, completionTokens, generatedTokens, finish } = event;
+        onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
+      }
     }
   }
 
-  /** Ends the model's thread. */
+  /**
+   * Does a task and tells all that comes of it, to its end or until the signal.
+   *
+   * @throws UserError if the task cannot be.
+   * @throws ModelLostError if the model's thread ends meanwhile.
+   */
+  async *ask(task: ModelTask, signal?: AbortSignal): AsyncGenerator<ModelEvent, void, undefined> {
+    if (isAborted(signal)) return;
+    if (this.#lost !== undefined) throw this.#lost;
+    const { port1: port, port2 } = new MessageChannel();
+    let over = false;
+    let fail: (error: Error) => void = () => undefined;
+    let stop: () => void = () => undefined;
+    const events = new ReadableStream<ModelEvent>({
+      start: (controller) => {
+        fail = (error) => {
+          if (!over) controller.error(error);
+          over = true;
+        };
+        port.on('message', (message: unknown) => {
+          // Something may be under way when the reader goes; the stream would refuse it.
+          if (over) return;
+          const event = modelEvent(message);
+          if (event.type === 'failed') {
+            fail(event.user ? new UserError(event.message) : new Error(event.message));
+          } else if (event.type === 'done') {
+            over = true;
+            controller.close();
+          } else controller.enqueue(event);
+        });
+        stop = () => {
+          if (!over) controller.close();
+          over = true;
+          port.close();
+        };
+      },
+      cancel: () => {
+        over = true;
+      },
+    });
+    this.#waiting.add(fail);
+    this.#worker.ref();
+    const request: ModelRequest = { task, port: port2 };
+    this.#worker.postMessage(request, [port2]);
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      yield* events;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      port.close();
+      this.#waiting.delete(fail);
+      if (this.#waiting.size === 0) this.#worker.unref();
+    }
+  }
+
+  /**
+   * Ends the model's thread; what is under way fails. The thread ends by itself, after the batch
+   * that it computes: ONNX Runtime takes the whole program down where a thread is ended meanwhile.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
+    this.#lose(undefined);
+    this.#worker.ref();
+    this.#worker.postMessage(END);
+    const slow = setTimeout(() => void this.#worker.terminate(), LONGEST_BATCH);
+    await this.ended;
+    clearTimeout(slow);
   }
 }
 
@@ -174,13 +242,4 @@ async function firstMessage(worker: Worker): Promise<unknown> {
 
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted ?? false;
-}
-
-/** A stream that has already failed refuses to be closed, which is no error of anybody. */
-function closeQuietly(controller: { close(): void }): void {
-  try {
-    controller.close();
-  } catch {
-    // It has ended.
-  }
 }

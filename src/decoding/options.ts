@@ -31,6 +31,12 @@ const decodingShape = {
   typicalP: z.number().gt(0).max(1).default(1),
   /** Above 1, makes tokens that were there before less likely (Keskar et al. 2019). */
   repetitionPenalty: z.number().positive().default(1),
+  /** What a token that was generated before loses of its logit; below 0, what it gains (OpenAI). */
+  presencePenalty: z.number().default(0),
+  /** The same for each time that it was generated. */
+  frequencyPenalty: z.number().default(0),
+  /** What is added to the logits of tokens: pairs of a token and a number. */
+  logitBias: z.array(z.tuple([count, z.number()])).default([]),
   /** No run of this many tokens comes twice, the prompt included; 0 allows all. */
   noRepeatNgramSize: count.default(0),
   /** Runs of tokens that are never generated. */

@@ -2,7 +2,7 @@ import { MessagePort } from 'node:worker_threads';
 import { z } from 'zod';
 import { DECODING_TYPES } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
-import type { GenerationOptions } from './options.js';
+import type { DecodingOptions, GenerationOptions } from './options.js';
 
 const rankerSchema = z.object({
   /** The name its scores have. */
@@ -41,19 +41,68 @@ export const loadOptionsSchema = z.object({
 /** How a model is loaded: where it computes, and the models that choose among its replies. */
 export type LoadOptions = z.input<typeof loadOptionsSchema>;
 
-/** What a model's thread is asked: to reply to a history, over a port of its own. */
+/** Something that a model is to do. */
+export type ModelTask =
+  | {
+      readonly type: 'reply';
+      readonly history: readonly string[];
+      readonly options: GenerationOptions;
+      /** Whether all candidates are to be told. */
+      readonly candidates: boolean;
+      /** How many of the likeliest tokens to tell at each place; without it, none are told. */
+      readonly logprobs?: number | undefined;
+    }
+  | {
+      readonly type: 'continuation';
+      /** Text as it stands, in which `<|endoftext|>` is that token, or tokens. */
+      readonly prompt: string | readonly number[];
+      /** With `maxNewTokens: 0` nothing is generated. */
+      readonly options: DecodingOptions;
+      /** Whether the prompt itself comes first. */
+      readonly echo: boolean;
+      readonly logprobs?: number | undefined;
+    }
+  | {
+      readonly type: 'ranking';
+      readonly history: readonly string[];
+      readonly responses: readonly string[];
+    };
+
+/** What a model's thread is asked, over a port of its own. */
 export interface ModelRequest {
-  readonly history: readonly string[];
-  readonly options: GenerationOptions;
-  /** Whether all candidates are to be told. */
-  readonly candidates: boolean;
-  /** Pieces and the end come here; when the other side closes it, the reply ends early. */
+  readonly task: ModelTask;
+  /** What comes of it comes here; when the other side closes it, the work ends early. */
   readonly port: MessagePort;
 }
 
+const tokenSchema = z.object({
+  /** What the token reads as; bytes that are no whole character become U+FFFD. */
+  text: z.string(),
+  bytes: z.array(z.number()),
+  /** The logarithm of its probability; none for the first token of all. */
+  logprob: z.number().exactOptional(),
+});
+
+/** A token as it is told of. */
+export type ToldToken = z.infer<typeof tokenSchema>;
+
 const eventSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready') }),
-  z.object({ type: z.literal('piece'), text: z.string() }),
+  z.object({
+    type: z.literal('ready'),
+    /** The most tokens that the model reads, the answer included. */
+    positions: z.number(),
+    vocabulary: z.number(),
+  }),
+  /** The prompt has been read: its tokens, and how many were known from before. */
+  z.object({ type: z.literal('prompt'), tokens: z.number(), known: z.number() }),
+  z.object({
+    type: z.literal('piece'),
+    text: z.string(),
+    /** How many tokens have been chosen since the last piece; in beam search they are not told. */
+    tokens: z.number(),
+    /** These tokens, each with the likeliest in its place, where that was asked for. */
+    logprobs: z.array(tokenSchema.extend({ likeliest: z.array(tokenSchema) })).exactOptional(),
+  }),
   z.object({
     type: z.literal('candidates'),
     candidates: z.array(z.object({ text: z.string(), scores: z.record(z.string(), z.number()) })),
@@ -64,13 +113,16 @@ const eventSchema = z.discriminatedUnion('type', [
     entry: z.string(),
     message: z.string(),
   }),
+  /** Generating has ended; see `ReplySummary`. */
   z.object({
-    type: z.literal('done'),
+    type: z.literal('end'),
     promptTokens: z.number(),
     completionTokens: z.number(),
     generatedTokens: z.number(),
     finish: z.enum(['stop', 'length', 'content-filter']),
   }),
+  z.object({ type: z.literal('ranks'), scores: z.array(z.record(z.string(), z.number())) }),
+  z.object({ type: z.literal('done') }),
   z.object({ type: z.literal('failed'), message: z.string(), user: z.boolean() }),
 ]);
 
@@ -83,13 +135,14 @@ export function modelEvent(message: unknown): ModelEvent {
 }
 
 const requestSchema = z.object({
-  history: z.array(z.string()),
-  options: z.custom<GenerationOptions>((value) => typeof value === 'object'),
-  candidates: z.boolean(),
+  task: z.custom<ModelTask>((value) => typeof value === 'object'),
   port: z.instanceof(MessagePort),
 });
 
-/** A message to a model's thread, checked; the options are checked where they are used. */
+/** The message that ends a model's thread. */
+export const END = 'end';
+
+/** A message to a model's thread, checked; the task's options are checked where they are used. */
 export function modelRequest(message: unknown): ModelRequest {
   return requestSchema.parse(message);
 }

@@ -16,7 +16,7 @@ import {
 import type { Reranker, Scores } from './rerank.js';
 import { BlockList, type Intervention, type SafetyClassifier, SafetyGuard } from './safety.js';
 import { finishSearch, type Generation, runSearch, type Search } from './search.js';
-import { freshSeed, searchTask } from './task.js';
+import { freshSeed, searchTask, type TokenReport } from './task.js';
 
 /** How often a reply is generated anew before it is refused. */
 const SAFETY_ATTEMPTS = 3;
@@ -50,6 +50,8 @@ export interface ReplyServices {
   readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
   /** Is told of each reply that is not said. */
   readonly onIntervention?: (intervention: Intervention) => void;
+  /** Is told of the tokens of a reply that comes in pieces, as they are chosen. */
+  readonly report?: TokenReport;
   /** Is told when the reply has ended. */
   readonly onSummary?: (summary: ReplySummary) => void;
 }
@@ -61,7 +63,7 @@ interface ReplyPlan {
   readonly options: CompleteGenerationOptions;
   readonly guard: SafetyGuard | undefined;
   /** The search of each attempt; they differ where anything is drawn at random. */
-  search(attempt: number): Search;
+  search(attempt: number, report?: TokenReport): Search;
   /** How many attempts there are. */
   readonly attempts: number;
 }
@@ -90,9 +92,11 @@ function planReply(
     constraints,
     options,
     guard,
-    search: (attempt) => {
+    search: (attempt, report) => {
       const drawn: CompleteDecodingOptions = { ...options, seed: seed + attempt * 2 ** 20 };
-      return searchOf(searchTask(prompt, tokenizer.endOfText, positions, drawn, constraints));
+      return searchOf(
+        searchTask(prompt, tokenizer.endOfText, positions, drawn, constraints, report),
+      );
     },
     // Without chance, every attempt would be the same.
     attempts: options.doSample && guard !== undefined ? SAFETY_ATTEMPTS : 1,
@@ -158,7 +162,7 @@ async function* speak(
   for (let attempt = 0; attempt < attempts; attempt++) {
     objection = undefined;
     const decoder = tokenizer.decoder();
-    const tokens = runSearch(reader, plan.search(attempt));
+    const tokens = runSearch(reader, plan.search(attempt, services.report));
     let text = '';
     let shown = 0;
     let completionTokens = 0;

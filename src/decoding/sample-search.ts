@@ -3,7 +3,7 @@ import { Random } from '../base/random.js';
 import { constrained } from './constraints.js';
 import { argmax, candidates, draw } from './sampling.js';
 import { type Generation, onlyReading, type Search } from './search.js';
-import type { SearchTask } from './task.js';
+import { reportToken, type SearchTask } from './task.js';
 
 /** The generator of one of several sequences; the first one's is that of the seed itself. */
 function randomOf(seed: number, row: number): Random {
@@ -16,7 +16,7 @@ function randomOf(seed: number, row: number): Random {
  * `numReturnSequences` sequences are drawn side by side, each with random numbers of its own.
  */
 export function* sampleSearch(task: SearchTask): Search {
-  const { prompt, endOfText, longest, options, constraints, seed } = task;
+  const { prompt, endOfText, longest, options, constraints, seed, report } = task;
   const rows = range(0, options.numReturnSequences).map((row) => ({
     ids: [...prompt],
     random: randomOf(seed, row),
@@ -26,7 +26,10 @@ export function* sampleSearch(task: SearchTask): Search {
     const scores = constrained(logits, row.ids, constraints);
     const token = options.doSample ? draw(candidates(scores, options), row.random) : argmax(scores);
     if (token === endOfText) row.state = 'ended';
-    else row.ids.push(token);
+    else {
+      row.ids.push(token);
+      if (report !== undefined) reportToken(report, logits, token);
+    }
     if (row.ids.length >= longest) row.state = 'cut';
   };
   const settled = () => at(rows, 0).ids.slice(prompt.length);

@@ -26,17 +26,19 @@ export interface Slot {
  *
  * @param slots at least as many as sequences
  * @param copy copies the first tokens of one slot's cache to another's
+ * @param exact whether only what gives the same bits as reading anew may be taken over
  * @returns the slot of each sequence
  */
 export function placeRows(
   sequences: readonly Sequence[],
   slots: readonly Slot[],
   copy: (from: number, to: number, length: number) => void,
+  exact = true,
 ): number[] {
   const wishes = sequences.map((sequence, row) => ({
     row,
     sequence,
-    ...mostKnown(sequence, slots),
+    ...mostKnown(sequence, slots, exact),
   }));
   wishes.sort((a, b) => b.known - a.known || a.row - b.row);
   const places = new Array<number>(sequences.length).fill(-1);
@@ -64,26 +66,28 @@ export function placeRows(
 function mostKnown(
   sequence: Sequence,
   slots: readonly Slot[],
+  exact: boolean,
 ): { readonly slot: number; readonly known: number } {
   let best = { slot: 0, known: 0 };
   for (const slot of range(0, slots.length)) {
-    const known = usable(sequence, at(slots, slot));
+    const known = usable(sequence, at(slots, slot), exact);
     if (known > best.known) best = { slot, known };
   }
   return best;
 }
 
 /**
- * How many tokens a sequence can take over from a slot and still get the bits that it would get
- * from an empty one: prompts are read two or more tokens at a time, all else one by one.
+ * How many tokens a sequence can take over from a slot: all that it starts with, or where the bits
+ * must be those that it would get from an empty slot, what was read in the same way. Prompts are
+ * read two or more tokens at a time, all else one by one.
  */
-function usable({ ids, prompt, states }: Sequence, slot: Slot): number {
+function usable({ ids, prompt, states }: Sequence, slot: Slot, exact: boolean): number {
   if (states === true) return 0;
   // The last token is always read, because its scores are wanted.
   const limit = Math.min(slot.ids.length, ids.length - 1);
   let common = 0;
   while (common < limit && slot.ids[common] === ids[common]) common += 1;
-  if (common >= prompt && slot.prompt === prompt) return common;
+  if (!exact || (common >= prompt && slot.prompt === prompt)) return common;
   if (slot.prompt < 2) return 0;
   const known = Math.min(common, slot.prompt, prompt - 2);
   return known < 2 ? 0 : known;

@@ -22,7 +22,7 @@ export function scriptedReader(tokenizer: Tokenizer, texts: readonly string[]): 
           const script = tokenizer.encode(at(texts, Math.min(starts, texts.length - 1)));
           const logits = new Float32Array(tokenizer.size).fill(-100);
           logits[script[ids.length - prompt] ?? tokenizer.endOfText] = 100;
-          return { logits, states: new Float32Array(8) };
+          return { logits, states: new Float32Array(8), known: 0 };
         }),
       ),
   };

@@ -1,0 +1,146 @@
+import { type CommandUnknownOpts, Command, Option } from '@commander-js/extra-typings';
+import { once } from 'node:events';
+import { readText } from '../base/files.js';
+import type { GenerationOptions } from '../decoding/index.js';
+import { DEVICES } from '../runtime/index.js';
+import type { ServerOptions } from '../serving/index.js';
+import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { findModel, MODEL_HELP } from './find-model.js';
+import { findRankers } from './generation-flags.js';
+import { Interrupt } from './interrupt.js';
+
+const positive = number('a number above 0', (value) => value > 0);
+
+const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+
+/** `dialogpt serve`: OpenAI's API over HTTP. */
+export function serveCommand(): CommandUnknownOpts {
+  return new Command('serve')
+    .description("serve a model over HTTP with OpenAI's API")
+    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
+    .option('--model-name <names...>', "what clients call it (the model's name)")
+    .option('--reverse-model <name>', 'a model of reversed conversations, for rerank: mmi')
+    .option(
+      '--ranker <name[=weight]...>',
+      'ranking models for /v1/rerank and rerank: ranker: updown, depth, width, human-vs-rand, human-vs-machine, or a path',
+    )
+    .option('--host <address>', 'the address to listen at', '127.0.0.1')
+    .option('--port <number>', 'the port; 0 is any that is free', wholeNumber(0), 8000)
+    .option(
+      '--api-key <keys...>',
+      'keys of which clients must show one; also from DIALOGPT_API_KEY, separated by commas',
+    )
+    .option('--allow-unauthenticated', 'listen beyond this machine without a key')
+    .option('--allowed-host <names...>', 'names by which the server may be asked besides its own')
+    .option('--cors-origin <origins...>', 'sites whose pages may ask; * is all')
+    .option('--rate-limit <requests>', 'requests a minute of one key or address', wholeNumber(1))
+    .option('--trust-proxy', 'a proxy in front tells who asks, in X-Forwarded-For')
+    .option('--slots <count>', 'replies generated side by side', wholeNumber(1), 8)
+    .option('--max-queue <count>', 'replies that may wait for a slot', wholeNumber(0), 64)
+    .option('--max-body <bytes>', 'the largest request', wholeNumber(1), 2 ** 20)
+    .option('--request-timeout <seconds>', 'how long an answer may take', positive, 120)
+    .option(
+      '--drain-timeout <seconds>',
+      'how long answers under way may go on after SIGTERM or Ctrl-C',
+      number('a number of at least 0', (value) => value >= 0),
+      30,
+    )
+    .option('--safety', 'withhold replies with blocked words; they then come whole')
+    .option('--block-list <file>', 'the words and phrases to block, one a line; with --safety')
+    .option('--persona <lines...>', 'what the speaker is like, where a request does not say')
+    .option(
+      '--max-history-turns <turns>',
+      'turns of a conversation to read (0: all that fit)',
+      wholeNumber(0),
+      0,
+    )
+    .option('--log-messages', 'log the texts of requests and answers too')
+    .addOption(new Option('--log-level <level>', 'what is logged').choices(LEVELS).default('info'))
+    .addOption(
+      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
+    )
+    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
+    .option('--json', 'tell where the server listens as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dialogpt serve --model my-model
+  curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "my-model", "messages": [{"role": "user", "content": "Hello!"}]}'
+  DIALOGPT_API_KEY=secret dialogpt serve --model medium --host 0.0.0.0 --rate-limit 60`,
+    )
+    .action(async (flags) => {
+      if (flags.blockList !== undefined && flags.safety !== true) {
+        throw new UsageError('--block-list is not used without --safety.');
+      }
+      if (flags.port > 65535) throw new UsageError('--port: ports end at 65535.');
+      const { model, reverseModel, ranker } = flags;
+      const defaults: GenerationOptions = {
+        maxHistoryTurns: flags.maxHistoryTurns,
+        ...defined({
+          safety: flags.safety,
+          persona: flags.persona,
+          blockList: flags.blockList === undefined ? undefined : await blockedIn(flags.blockList),
+        }),
+      };
+      const options: ServerOptions = {
+        model: await findModel(model),
+        modelNames: flags.modelName ?? [
+          model.replace(/\/+$/, '').replace(/^\.{0,2}\/(?:.*\/)?/, ''),
+        ],
+        loading: {
+          device: flags.device,
+          slots: flags.slots,
+          ...defined({ threads: flags.threads }),
+          ...(reverseModel === undefined ? {} : { reverseModel: await findModel(reverseModel) }),
+          ...(ranker === undefined ? {} : { rankers: await findRankers(ranker) }),
+        },
+        defaults,
+        apiKeys: [...(flags.apiKey ?? []), ...keysOfEnvironment()],
+        host: flags.host,
+        port: flags.port,
+        maxQueue: flags.maxQueue,
+        maxBody: flags.maxBody,
+        requestTimeout: flags.requestTimeout,
+        logLevel: flags.logLevel,
+        ...defined({
+          allowUnauthenticated: flags.allowUnauthenticated,
+          allowedHosts: flags.allowedHost,
+          corsOrigins: flags.corsOrigin,
+          rateLimit: flags.rateLimit,
+          trustProxy: flags.trustProxy,
+          logMessages: flags.logMessages,
+        }),
+      };
+      await serve(options, flags.drainTimeout, flags.json === true);
+    });
+}
+
+/** Serves until SIGTERM or Ctrl-C; a second one ends the program at once. */
+async function serve(options: ServerOptions, drainSeconds: number, json: boolean): Promise<void> {
+  // The server's libraries are loaded by this command alone.
+  const { startServer } = await import('../serving/index.js');
+  const server = await startServer(options);
+  const { url, port } = server;
+  using interrupt = new Interrupt(() => {
+    process.stderr.write('dialogpt: going down; answers under way may end.\n');
+  });
+  const [model] = server.services.modelNames;
+  console.log(
+    json
+      ? JSON.stringify({ event: 'ready', url, port, model, pid: process.pid })
+      : `${model} is served at ${url} (Ctrl-C ends it).`,
+  );
+  await once(interrupt.signal, 'abort');
+  await server.close(drainSeconds);
+}
+
+/** Keys that are not to be seen in the list of processes. */
+function keysOfEnvironment(): string[] {
+  return (process.env.DIALOGPT_API_KEY ?? '').split(',').filter((key) => key.trim() !== '');
+}
+
+async function blockedIn(file: string): Promise<string[]> {
+  return (await readText(file)).split(/\r?\n/).filter((line) => line.trim() !== '');
+}

@@ -1,0 +1,10 @@
+/**
+ * The server of `dialogpt serve`, as a library: `import { startServer } from 'dialogpt/server'`.
+ *
+ * @packageDocumentation
+ */
+export { type Extension } from './app.js';
+export { addPath, type App, type Env } from './context.js';
+export { ApiError } from './errors.js';
+export { type RunningServer, type ServerOptions, startServer } from './server.js';
+export { type Services } from './services.js';

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import { defined } from '../base/objects.js';
+import { type GenerationOptions, generationOptions } from '../decoding/index.js';
+import { ApiError } from './errors.js';
+import type { ModelPool } from './model-pool.js';
+
+/** What the API's handlers work with. */
+export interface Services {
+  readonly pool: ModelPool;
+  /** What the model is called; the first is its name, the others are taken for it too. */
+  readonly modelNames: readonly [string, ...string[]];
+  /** What the ranking models are called. */
+  readonly rankerNames: readonly string[];
+  /** How replies are generated where a request does not say. */
+  readonly defaults: GenerationOptions;
+  readonly log: Logger;
+  readonly logMessages: boolean;
+  /** When the server started, in seconds since 1970. */
+  readonly created: number;
+}
+
+/** Refuses a model that is not served. */
+export function checkModel({ modelNames }: Services, name: string): void {
+  if (modelNames.includes(name)) return;
+  throw new ApiError(
+    404,
+    `The model '${name}' does not exist; this server has ${modelNames.join(', ')}.`,
+    { code: 'model_not_found', param: 'model' },
+  );
+}
+
+/** Options with the server's own where a request says nothing, checked. */
+export function withDefaults(
+  { defaults }: Services,
+  options: GenerationOptions,
+): GenerationOptions {
+  const { temperature, topK, topP, minP, typicalP, ...others } = defaults;
+  const drawing = { temperature, topK, topP, minP, typicalP };
+  const all = {
+    ...others,
+    // Options that draw at random contradict searches that do not.
+    ...(options.doSample === false || (options.numBeams ?? 1) > 1 ? {} : defined(drawing)),
+    ...options,
+  };
+  generationOptions(all);
+  return all;
+}
+
+/** An id of an answer: `chatcmpl-…`. */
+export function answerId(kind: string): string {
+  return `${kind}-${randomUUID().replaceAll('-', '')}`;
+}
+
+/** Seconds since 1970. */
+export function now(): number {
+  return Math.floor(Date.now() / 1000);
+}

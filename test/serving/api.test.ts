@@ -1,0 +1,413 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { z } from 'zod';
+import { at } from '../../src/base/arrays.js';
+import { loadModel } from '../../src/decoding/index.js';
+import { type RunningServer, startServer } from '../../src/serving/index.js';
+import {
+  type Answer,
+  chat,
+  errorSchema,
+  HELLO,
+  messagesOf,
+  metric,
+  PLAIN,
+  post,
+  savedModel,
+  tokenizer,
+} from '../support/serving.js';
+
+const usageSchema = z.object({
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+  total_tokens: z.number(),
+  prompt_tokens_details: z.object({ cached_tokens: z.number() }),
+});
+const tokenSchema = z.object({
+  token: z.string(),
+  logprob: z.number(),
+  bytes: z.array(z.number()),
+});
+const logprobsSchema = z.object({
+  content: z.array(tokenSchema.extend({ top_logprobs: z.array(tokenSchema) })),
+});
+const answerSchema = z.object({
+  id: z.string().startsWith('chatcmpl-'),
+  object: z.literal('chat.completion'),
+  model: z.literal('tiny'),
+  choices: z.array(
+    z.object({
+      index: z.number(),
+      message: z.object({ role: z.literal('assistant'), content: z.string() }),
+      logprobs: logprobsSchema.nullable(),
+      finish_reason: z.string(),
+      candidates: z
+        .array(z.object({ text: z.string(), scores: z.record(z.string(), z.number()) }))
+        .optional(),
+    }),
+  ),
+  usage: usageSchema,
+});
+const chunkSchema = z.object({
+  object: z.literal('chat.completion.chunk'),
+  choices: z.array(
+    z.object({
+      index: z.number(),
+      delta: z.object({ role: z.string().optional(), content: z.string().optional() }),
+      finish_reason: z.string().nullable(),
+    }),
+  ),
+  usage: usageSchema.nullish(),
+});
+const completionSchema = z.object({
+  object: z.literal('text_completion'),
+  choices: z.array(
+    z.object({
+      index: z.number(),
+      text: z.string(),
+      finish_reason: z.string(),
+      logprobs: z
+        .object({
+          tokens: z.array(z.string()),
+          token_logprobs: z.array(z.number().nullable()),
+          top_logprobs: z.array(z.record(z.string(), z.number()).nullable()),
+          text_offset: z.array(z.number()),
+        })
+        .nullable(),
+    }),
+  ),
+  usage: usageSchema,
+});
+
+let server: RunningServer;
+let remove: () => Promise<void>;
+let path = '';
+
+function ask(fields: Readonly<Record<string, unknown>> = {}): Promise<Answer> {
+  return post(server, '/v1/chat/completions', chat(fields));
+}
+
+async function texts(fields: Readonly<Record<string, unknown>> = {}): Promise<string[]> {
+  const { status, body } = await ask(fields);
+  assert.equal(status, 200, JSON.stringify(body));
+  return answerSchema.parse(body).choices.map(({ message }) => message.content);
+}
+
+async function complete(
+  fields: Readonly<Record<string, unknown>>,
+): Promise<z.infer<typeof completionSchema>> {
+  const all = { model: 'tiny', prompt: 'hello', seed: 3, logit_bias: PLAIN, ...fields };
+  const { status, body } = await post(server, '/v1/completions', all);
+  assert.equal(status, 200, JSON.stringify(body));
+  return completionSchema.parse(body);
+}
+
+describe("the server's API", () => {
+  before(async () => {
+    ({ path, remove } = await savedModel());
+    server = await startServer({
+      model: path,
+      port: 0,
+      logLevel: 'silent',
+      loading: { threads: 1, slots: 4, reverseModel: path },
+    });
+  });
+  after(async () => {
+    await server.close();
+    await remove();
+  });
+
+  it('replies to a chat as the library does', async () => {
+    await using model = await loadModel(path, { threads: 1 });
+    let text = '';
+    const bias = Object.entries(PLAIN).map(([id, value]): [number, number] => [Number(id), value]);
+    const options = { seed: 3, maxNewTokens: 12, logitBias: bias, maxHistoryTurns: 0 };
+    for await (const piece of model.reply(['hello there', 'how', 'fine'], options)) text += piece;
+    const messages = [
+      { role: 'user', content: 'hello there' },
+      { role: 'assistant', content: 'how' },
+      { role: 'user', content: [{ type: 'text', text: 'fine' }] },
+    ];
+    assert.deepEqual(await texts({ messages }), [text]);
+    assert.match(text, /^[ -~]+$/);
+  });
+
+  it('counts tokens, ends at the limit, and tells persona from conversation', async () => {
+    const { choices, usage } = answerSchema.parse(
+      (await ask({ min_tokens: 5, max_tokens: 5 })).body,
+    );
+    assert.equal(choices[0]?.finish_reason, 'length');
+    const prompt = tokenizer.encode('hello there').length + 1;
+    assert.equal(usage.prompt_tokens, prompt);
+    assert.equal(usage.completion_tokens, 5);
+    assert.equal(usage.total_tokens, prompt + 5);
+    const persona = [{ role: 'system', content: 'how are you\ndoing' }, ...HELLO];
+    const more = answerSchema.parse((await ask({ messages: persona })).body).usage;
+    const lines = ['how are you', 'doing'].map((line) => tokenizer.encode(line).length + 1);
+    assert.equal(more.prompt_tokens, prompt + at(lines, 0) + at(lines, 1));
+  });
+
+  it('streams what it answers as a whole, with the usage and the end', async () => {
+    const whole = answerSchema.parse((await ask({ n: 2 })).body);
+    const response = await fetch(`${server.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(chat({ n: 2, stream: true, stream_options: { include_usage: true } })),
+    });
+    assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+    const chunks = messagesOf(await response.text()).map((chunk) => chunkSchema.parse(chunk));
+    const last = chunks.pop();
+    assert.deepEqual(last?.choices, []);
+    assert.equal(last.usage?.total_tokens, whole.usage.total_tokens);
+    for (const { index, message, finish_reason: finish } of whole.choices) {
+      const own = chunks.flatMap(({ choices }) => choices).filter((each) => each.index === index);
+      assert.deepEqual(own[0]?.delta, { role: 'assistant', content: '' });
+      assert.equal(own.map(({ delta }) => delta.content ?? '').join(''), message.content);
+      assert.equal(own.at(-1)?.finish_reason, finish);
+      assert.ok(own.slice(0, -1).every((each) => each.finish_reason === null));
+      assert.ok(own.length > 4);
+    }
+    assert.ok(chunks.every(({ usage }) => usage === null));
+  });
+
+  it('repeats itself with a seed; choices differ from each other', async () => {
+    const [first, second] = await texts({ n: 2 });
+    assert.deepEqual(await texts({ n: 2 }), [first, second]);
+    assert.notEqual(first, second);
+    assert.notDeepEqual(await texts({ seed: 4 }), [first]);
+    assert.deepEqual(await texts({ n: 1 }), [first]);
+    const greedy = await texts({ temperature: 0 });
+    assert.deepEqual(await texts({ temperature: 0, seed: 99, top_p: 0.5, top_k: 3 }), greedy);
+    assert.deepEqual(await texts({ top_k: 1 }), greedy);
+    await texts({ seed: -5 });
+  });
+
+  it('ends at stop strings, which are not told', async () => {
+    const [text = ''] = await texts();
+    const stop = text.slice(4, 7);
+    const { body } = await ask({ stop: [stop, 'never said'], logprobs: true });
+    const [choice] = answerSchema.parse(body).choices;
+    assert.equal(choice?.message.content, text.slice(0, text.indexOf(stop)));
+    assert.equal(choice.finish_reason, 'stop');
+    const told = choice.logprobs?.content.map(({ token }) => token).join('') ?? '';
+    assert.ok(told.startsWith(choice.message.content.trimStart()) || told.trim() !== '');
+    assert.deepEqual(await texts({ stop }), [choice.message.content]);
+  });
+
+  it('tells the probabilities of tokens', async () => {
+    const { body } = await ask({
+      logprobs: true,
+      top_logprobs: 20,
+      temperature: 0,
+      logit_bias: {},
+    });
+    const [choice] = answerSchema.parse(body).choices;
+    const content = choice?.logprobs?.content ?? [];
+    assert.equal(content.length, answerSchema.parse(body).usage.completion_tokens);
+    for (const { token, logprob, top_logprobs: top, bytes } of content) {
+      assert.equal(top.length, 20);
+      const total = top.reduce((sum, each) => sum + Math.exp(each.logprob), 0);
+      assert.ok(total > 0.5 && total < 1.0001);
+      assert.ok(
+        top.every((each, index) => index === 0 || each.logprob <= at(top, index - 1).logprob),
+      );
+      assert.ok(logprob <= at(top, 0).logprob);
+      assert.equal(new TextDecoder().decode(Uint8Array.from(bytes)), token);
+    }
+    const without = await ask({ logprobs: true });
+    const plain = answerSchema.parse(without.body).choices[0]?.logprobs?.content ?? [];
+    assert.ok(plain.length > 0 && plain.every((each) => each.top_logprobs.length === 0));
+  });
+
+  it('penalizes what has been said, and favours tokens', async () => {
+    const free = { temperature: 0, max_tokens: 40, min_tokens: 40, no_repeat_reply_ngram_size: 0 };
+    const different = (text: string | undefined) => new Set(text).size;
+    const [plain] = await texts(free);
+    const [penalized] = await texts({ ...free, frequency_penalty: 2, presence_penalty: 2 });
+    assert.ok(different(penalized) > different(plain), `${plain} / ${penalized}`);
+    const [favoured] = await texts({ ...free, logit_bias: { ...PLAIN, 33: 100 } });
+    assert.equal(favoured, tokenizer.decode([33]).repeat(40));
+  });
+
+  it('chooses among candidates, and tells them', async () => {
+    const { body } = await ask({ num_candidates: 4, rerank: 'mmi', candidates: true });
+    const [choice] = answerSchema.parse(body).choices;
+    const candidates = choice?.candidates ?? [];
+    assert.ok(candidates.length > 1);
+    assert.equal(candidates[0]?.text, choice?.message.content);
+    const finals = candidates.map(({ scores }) => scores.final ?? NaN);
+    assert.deepEqual(
+      finals,
+      finals.toSorted((a, b) => b - a),
+    );
+    const beams = await texts({ num_beams: 3, seed: undefined });
+    assert.deepEqual(await texts({ num_beams: 3, seed: undefined }), beams);
+  });
+
+  it('reads only what is new of the next turn', async () => {
+    const opening = 'doing how are you there hello you are how doing';
+    const first = [{ role: 'user', content: opening }];
+    const [reply = ''] = await texts({ messages: first });
+    const before = await metric(server, 'dialogpt_prompt_tokens_cached_total');
+    const next = { messages: [...first, { role: 'assistant', content: reply }, ...HELLO] };
+    const { usage } = answerSchema.parse((await ask(next)).body);
+    const cached = usage.prompt_tokens_details.cached_tokens;
+    const fresh = tokenizer.encode('hello there').length + 2;
+    // The prompt and the reply are known but for the reply's end.
+    assert.ok(usage.prompt_tokens - cached <= fresh + 2, `${usage.prompt_tokens} ${cached}`);
+    assert.equal((await metric(server, 'dialogpt_prompt_tokens_cached_total')) - before, cached);
+  });
+
+  it('continues texts and tokens as they stand', async () => {
+    const one = await complete({ prompt: 'hello<|endoftext|>', max_tokens: 6 });
+    const ids = [...tokenizer.encode('hello'), tokenizer.endOfText];
+    const other = await complete({ prompt: ids, max_tokens: 6 });
+    assert.equal(other.choices[0]?.text, one.choices[0]?.text);
+    assert.equal(one.usage.prompt_tokens, ids.length);
+    const many = await complete({ prompt: ['hello<|endoftext|>', 'how'], n: 2, max_tokens: 6 });
+    assert.deepEqual(
+      many.choices.map(({ index }) => index),
+      [0, 1, 2, 3],
+    );
+    assert.equal(many.choices[0]?.text, one.choices[0]?.text);
+    const batch = await complete({ prompt: [ids, ids], max_tokens: 6 });
+    assert.equal(batch.choices[1]?.text, one.choices[0]?.text);
+    assert.equal((await complete({ prompt: '', max_tokens: 3 })).usage.prompt_tokens, 1);
+  });
+
+  it('echoes the prompt with its probabilities', async () => {
+    const fields = { prompt: 'hello there', echo: true, logprobs: 2 };
+    const scored = await complete({ ...fields, max_tokens: 0 });
+    const [choice] = scored.choices;
+    assert.equal(choice?.text, 'hello there');
+    assert.equal(choice.finish_reason, 'length');
+    const ids = tokenizer.encode('hello there');
+    assert.equal(choice.logprobs?.tokens.length, ids.length);
+    assert.equal(choice.logprobs.token_logprobs[0], null);
+    assert.equal(scored.usage.completion_tokens, 0);
+    for (const [index, start] of choice.logprobs.text_offset.entries()) {
+      assert.ok('hello there'.startsWith(choice.logprobs.tokens[index] ?? '?', start));
+    }
+    const more = await complete({ ...fields, max_tokens: 4, min_tokens: 4 });
+    const [longer] = more.choices;
+    assert.ok(longer !== undefined);
+    assert.ok(longer.text.startsWith('hello there'));
+    assert.equal(longer.logprobs?.tokens.length, ids.length + 4);
+    const opening = longer.logprobs.token_logprobs.slice(0, ids.length);
+    for (const [index, value] of opening.entries()) {
+      const expected = choice.logprobs.token_logprobs[index] ?? 0;
+      assert.ok(Math.abs((value ?? 0) - expected) < 1e-4);
+    }
+  });
+
+  it('takes the likeliest of several continuations', async () => {
+    const mean = (choice: z.infer<typeof completionSchema>['choices'][number] | undefined) => {
+      const values = choice?.logprobs?.token_logprobs.map((value) => value ?? 0) ?? [];
+      return values.reduce((total, value) => total + value, 0) / values.length;
+    };
+    const fields = { max_tokens: 5, min_tokens: 5, logprobs: 0 };
+    const all = await complete({ ...fields, n: 4 });
+    const best = await complete({ ...fields, n: 1, best_of: 4 });
+    const likeliest = Math.max(...all.choices.map(mean));
+    assert.ok(Math.abs(mean(best.choices[0]) - likeliest) < 1e-4);
+  });
+
+  it('lists its models', async () => {
+    const { body } = { body: await (await fetch(`${server.url}/v1/models`)).json() };
+    const listed = z.object({ data: z.array(z.object({ id: z.string() })) }).parse(body);
+    assert.deepEqual(
+      listed.data.map(({ id }) => id),
+      ['tiny'],
+    );
+    assert.equal((await fetch(`${server.url}/v1/models/tiny`)).status, 200);
+    assert.equal((await fetch(`${server.url}/v1/models/gpt-4`)).status, 404);
+  });
+
+  it('describes itself', async () => {
+    const document = z
+      .object({ openapi: z.string(), paths: z.record(z.string(), z.unknown()) })
+      .parse(await (await fetch(`${server.url}/openapi.json`)).json());
+    assert.ok('/v1/chat/completions' in document.paths);
+    assert.ok(JSON.stringify(document).includes('frequency_penalty'));
+    assert.equal((await fetch(`${server.url}/ready`)).status, 200);
+    const health = z
+      .object({ status: z.string(), slots: z.number() })
+      .parse(await (await fetch(`${server.url}/health`)).json());
+    assert.deepEqual(health, { status: 'ok', slots: 4 });
+    const figures = await (await fetch(`${server.url}/metrics`)).text();
+    for (const name of [
+      'dialogpt_http_requests_total',
+      'dialogpt_time_to_first_token_seconds_bucket',
+      'dialogpt_completion_tokens_total',
+      'dialogpt_queue_length',
+      'dialogpt_slots_busy',
+      'nodejs_eventloop_lag_p99_seconds',
+    ]) {
+      assert.ok(figures.includes(`\n${name}`), name);
+    }
+  });
+
+  const refused: readonly (readonly [string, Record<string, unknown>, number, string | null])[] = [
+    ['no messages', { messages: [] }, 400, 'messages'],
+    ['an unknown role', { messages: [{ role: 'king', content: 'x' }] }, 400, 'messages[0].role'],
+    ['a tool', { messages: [{ role: 'tool', content: 'x' }, ...HELLO] }, 400, 'messages[0].role'],
+    [
+      'an image',
+      { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] },
+      400,
+      'messages[0].content[0]',
+    ],
+    [
+      'an empty message',
+      { messages: [{ role: 'user', content: ' ' }] },
+      400,
+      'messages[0].content',
+    ],
+    ['nobody to reply to', { messages: [{ role: 'assistant', content: 'x' }] }, 400, 'messages'],
+    ['tools', { tools: [{ type: 'function' }] }, 400, 'tools'],
+    ['JSON wanted', { response_format: { type: 'json_object' } }, 400, 'response_format'],
+    ['an unknown field', { top_kk: 3 }, 400, 'top_kk'],
+    ['a temperature', { temperature: 3 }, 400, 'temperature'],
+    ['a text for a number', { max_tokens: 'many' }, 400, 'max_tokens'],
+    ['five stop strings', { stop: ['a', 'b', 'c', 'd', 'e'] }, 400, 'stop'],
+    ['a bias of no token', { logit_bias: { x: 1 } }, 400, 'logit_bias.x'],
+    ['a bias beyond the tokens', { logit_bias: { 99999: 1 } }, 400, 'logit_bias'],
+    [
+      'a bias beyond them in a stream',
+      { logit_bias: { 99999: 1 }, stream: true },
+      400,
+      'logit_bias',
+    ],
+    ['probabilities without logprobs', { top_logprobs: 2 }, 400, 'top_logprobs'],
+    ['beams and several choices', { num_beams: 2, n: 2 }, 400, 'n'],
+    ['options that contradict', { num_beams: 2, temperature: 0.5 }, 400, 'temperature'],
+    ['a ranker that is not there', { num_candidates: 2, rerank: 'ranker' }, 400, 'rerank'],
+    ['another model', { model: 'gpt-4' }, 404, 'model'],
+  ];
+  for (const [name, fields, status, param] of refused) {
+    it(`refuses ${name}`, async () => {
+      const answer = await ask(fields);
+      const { error } = errorSchema.parse(answer.body);
+      assert.equal(answer.status, status, error.message);
+      assert.equal(error.param, param, error.message);
+    });
+  }
+
+  it('refuses completions that cannot be', async () => {
+    const base = { model: 'tiny', prompt: 'hello' };
+    const cases: readonly (readonly [Record<string, unknown>, string | null])[] = [
+      [{ suffix: 'x' }, 'suffix'],
+      [{ n: 3, best_of: 2 }, 'best_of'],
+      [{ best_of: 2, stream: true }, 'best_of'],
+      [{ prompt: [99999] }, null],
+      [{ prompt: 'hello '.repeat(2000) }, null],
+    ];
+    for (const [fields, param] of cases) {
+      const { status, body } = await post(server, '/v1/completions', { ...base, ...fields });
+      assert.equal(status, 400, JSON.stringify(fields));
+      assert.equal(errorSchema.parse(body).error.param, param);
+    }
+    const none = await post(server, '/v1/rerank', { query: 'x', documents: ['y'] });
+    assert.equal(none.status, 404);
+  });
+});
