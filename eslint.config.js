@@ -5,7 +5,7 @@ export default typescriptEslint.config(
   { ignores: ['dist/', 'runs/', '**/*.asc.ts'] },
   eslint.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [
       typescriptEslint.configs.strictTypeChecked,
       typescriptEslint.configs.stylisticTypeChecked,

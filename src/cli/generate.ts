@@ -14,10 +14,12 @@ import {
   ResponseFile,
   responsesAtOnce,
 } from '../decoding/index.js';
+import { DECODING_TYPES } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
+  DTYPE_HELP,
   commandWithGenerationFlags,
   helpingModels,
   toGenerationOptions,
@@ -58,6 +60,7 @@ export function generateCommand(): CommandUnknownOpts {
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
+    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText('after', HELP)
     .action(async (flags) => {
@@ -80,6 +83,7 @@ export function generateCommand(): CommandUnknownOpts {
         'other models': JSON.stringify(helpers),
         input: createHash('sha256').update(JSON.stringify(contexts)).digest('hex'),
         options: JSON.stringify(options),
+        dtype: flags.dtype ?? 'fp32',
         json: String(flags.json === true),
         processes: String(rank.size),
       };
@@ -98,9 +102,10 @@ export function generateCommand(): CommandUnknownOpts {
           path,
           load: {
             device,
-            exact: true,
+            // Eight-bit activations depend on what is computed beside them.
+            exact: flags.dtype !== 'int8',
             slots: responsesAtOnce(options, batchSize),
-            ...defined({ threads }),
+            ...defined({ threads, dtype: flags.dtype }),
             ...helpers,
           },
           options: { ...options, batchSize, firstContext: first, signal: interrupt.signal },

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
 import { errors } from './colors.js';
 import { UsageError } from './arguments.js';
+import { botCommand } from './bot.js';
 import { chatCommand } from './chat.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
@@ -28,6 +29,7 @@ const commands: readonly (() => CommandUnknownOpts)[] = [
   rankCommand,
   trainRankerCommand,
   serveCommand,
+  botCommand,
   dataCommand,
   evalCommand,
   convertCommand,

@@ -2,11 +2,13 @@ import { type CommandUnknownOpts, Command, Option } from '@commander-js/extra-ty
 import { once } from 'node:events';
 import { readText } from '../base/files.js';
 import type { GenerationOptions } from '../decoding/index.js';
+import { DECODING_TYPES } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
 import type { ServerOptions } from '../serving/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { dataFile } from './data-file.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { findRankers } from './generation-flags.js';
+import { DTYPE_HELP, findRankers } from './generation-flags.js';
 import { Interrupt } from './interrupt.js';
 
 const positive = number('a number above 0', (value) => value > 0);
@@ -16,7 +18,7 @@ const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 /** `dialogpt serve`: OpenAI's API over HTTP. */
 export function serveCommand(): CommandUnknownOpts {
   return new Command('serve')
-    .description("serve a model over HTTP with OpenAI's API")
+    .description("serve a model over HTTP: a chat page and OpenAI's API")
     .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
     .option('--model-name <names...>', "what clients call it (the model's name)")
     .option('--reverse-model <name>', 'a model of reversed conversations, for rerank: mmi')
@@ -54,11 +56,18 @@ export function serveCommand(): CommandUnknownOpts {
       wholeNumber(0),
       0,
     )
+    .option(
+      '--conversations <file>',
+      "where the page's conversations are kept",
+      dataFile('conversations.sqlite'),
+    )
+    .option('--no-web', 'serve the API alone, without the page')
     .option('--log-messages', 'log the texts of requests and answers too')
     .addOption(new Option('--log-level <level>', 'what is logged').choices(LEVELS).default('info'))
     .addOption(
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
+    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .option('--json', 'tell where the server listens as JSON')
     .addHelpText(
@@ -92,7 +101,7 @@ Examples:
         loading: {
           device: flags.device,
           slots: flags.slots,
-          ...defined({ threads: flags.threads }),
+          ...defined({ threads: flags.threads, dtype: flags.dtype }),
           ...(reverseModel === undefined ? {} : { reverseModel: await findModel(reverseModel) }),
           ...(ranker === undefined ? {} : { rankers: await findRankers(ranker) }),
         },
@@ -113,27 +122,35 @@ Examples:
           logMessages: flags.logMessages,
         }),
       };
-      await serve(options, flags.drainTimeout, flags.json === true);
+      await serve(options, flags, flags.web ? flags.conversations : undefined);
     });
 }
 
 /** Serves until SIGTERM or Ctrl-C; a second one ends the program at once. */
-async function serve(options: ServerOptions, drainSeconds: number, json: boolean): Promise<void> {
+async function serve(
+  options: ServerOptions,
+  { drainTimeout, json }: { readonly drainTimeout: number; readonly json?: true },
+  kept: string | undefined,
+): Promise<void> {
   // The server's libraries are loaded by this command alone.
-  const { startServer } = await import('../serving/index.js');
-  const server = await startServer(options);
+  const serving = await import('../serving/index.js');
+  const store = kept === undefined ? undefined : await serving.ConversationStore.open(kept);
+  const extensions =
+    store === undefined ? [] : [await serving.pages(), serving.conversations(store)];
+  const server = await serving.startServer({ ...options, extensions });
   const { url, port } = server;
   using interrupt = new Interrupt(() => {
     process.stderr.write('dialogpt: going down; answers under way may end.\n');
   });
   const [model] = server.services.modelNames;
   console.log(
-    json
+    json === true
       ? JSON.stringify({ event: 'ready', url, port, model, pid: process.pid })
       : `${model} is served at ${url} (Ctrl-C ends it).`,
   );
   await once(interrupt.signal, 'abort');
-  await server.close(drainSeconds);
+  await server.close(drainTimeout);
+  store?.close();
 }
 
 /** Keys that are not to be seen in the list of processes. */

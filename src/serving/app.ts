@@ -84,8 +84,11 @@ export function createApp(options: AppOptions): App {
     }
     await next();
   });
-  for (const path of ['/v1/*', '/metrics']) app.use(path, requireKey(keys));
-  if (rateLimit !== undefined) app.use('/v1/*', limitRate(rateLimit));
+  for (const path of ['/v1/*', '/api/*', '/metrics']) app.use(path, requireKey(keys));
+  if (rateLimit !== undefined) {
+    const limit = limitRate(rateLimit);
+    for (const path of ['/v1/*', '/api/conversations/:id/replies']) app.use(path, limit);
+  }
   app.use(limitBody(options.maxBody));
 
   addPath(app, '/v1/chat/completions', { POST: chatCompletions(services) });

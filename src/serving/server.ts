@@ -117,6 +117,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     pool,
     modelNames: [name, ...others],
     rankerNames: (loading.rankers ?? []).map((ranker) => ranker.name),
+    rerankers: [
+      ...(loading.reverseModel === undefined ? [] : (['mmi'] as const)),
+      ...((loading.rankers ?? []).length === 0 ? [] : (['ranker'] as const)),
+    ],
     defaults: options.defaults ?? {},
     log,
     logMessages: options.logMessages ?? false,

@@ -12,6 +12,8 @@ export interface Services {
   readonly modelNames: readonly [string, ...string[]];
   /** What the ranking models are called. */
   readonly rankerNames: readonly string[];
+  /** The ways in which candidates can be ranked. */
+  readonly rerankers: readonly ('mmi' | 'ranker')[];
   /** How replies are generated where a request does not say. */
   readonly defaults: GenerationOptions;
   readonly log: Logger;

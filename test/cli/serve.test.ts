@@ -13,9 +13,12 @@ async function serve(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running & { readonly url: string }> {
-  const running = startCommand(['serve', '--port', '0', '--json', '--threads', '1', ...words], {
-    env,
-  });
+  const running = startCommand(
+    ['serve', '--port', '0', '--json', '--threads', '1', '--no-web', ...words],
+    {
+      env,
+    },
+  );
   const lines = createInterface({ input: running.process.stdout });
   const line = z.tuple([z.string()]).parse(await once(lines, 'line'));
   const { url } = readySchema.parse(JSON.parse(line[0]));
