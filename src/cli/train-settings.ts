@@ -87,10 +87,11 @@ export type TrainSettings = Omit<TrainFlags, Defaulted> &
 export function trainOptions(
   settings: TrainSettings,
   examples: number,
+  processes = 1,
 ): Omit<TrainOptions, 'outputDir'> {
   const { trainBatchSize, gradientAccumulationSteps, original } = settings;
   const batches = Math.ceil(examples / trainBatchSize);
-  const stepsOfEpoch = Math.ceil(batches / gradientAccumulationSteps);
+  const stepsOfEpoch = Math.ceil(batches / (gradientAccumulationSteps * processes));
   const epochs = settings.numTrainEpochs ?? (original ? undefined : OWN_EPOCHS);
   const steps = epochs === undefined ? ORIGINAL_STEPS : Math.ceil(epochs * stepsOfEpoch);
   return {

@@ -1,9 +1,9 @@
 import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { UserError } from '../base/errors.js';
+import { messageOf, UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
-import { requireDevice } from '../runtime/index.js';
+import { type Communicator, joinProcesses, requireDevice } from '../runtime/index.js';
 import {
   checkpointFolder,
   checkpointSteps,
@@ -35,22 +35,36 @@ export function trainCommand(): CommandUnknownOpts {
         ? undefined
         : await findRun(continueFrom, out);
     if (resume !== undefined) repeatCommand(command, resume.command);
+    const processes = joinProcesses();
+    const { rank } = processes;
     const stood = await exists(out);
+    let result;
     try {
-      const result = await run(command, out, resume);
-      report(result, out);
+      result = await run(command, out, resume, processes);
     } catch (error) {
-      if (!stood && !(error instanceof InterruptedError)) await removeUnlessSaved(out);
+      if (!stood && rank === 0) await removeUnlessSaved(out);
+      if (processes.size > 1) endAll(processes, error);
       throw error;
     }
+    await processes[Symbol.asyncDispose]();
+    if (rank === 0) report(result, out);
   });
+}
+
+/** Ends the job of a process that failed: the others would wait for it forever. */
+function endAll(processes: Communicator, error: unknown): void {
+  const { rank, size } = processes;
+  process.stderr.write(`dialogpt: process ${rank} of ${size} failed: ${messageOf(error)}\n`);
+  processes.abort();
 }
 
 async function run(
   command: TrainCommand,
   out: string,
   resume: TrainingState | undefined,
+  processes: Communicator,
 ): Promise<TrainResult> {
+  const { rank, size } = processes;
   const flags = command.opts();
   const data = either(flags, 'data', 'trainInputFile');
   const model = either(flags, 'model', 'modelNameOrPath');
@@ -62,11 +76,13 @@ async function run(
       `${out}: it holds a run already; go on with --continue-from ${out}, or choose another --out.`,
     );
   }
-  if (device === 'cpu') sayPrecision(flags.fp16, flags.lossScale);
+  if (device === 'cpu' && rank === 0) sayPrecision(flags.fp16, flags.lossScale);
 
   const start = resume === undefined ? await startingPoint(flags, model) : undefined;
   const settings = completeSettings(flags, start ?? resume?.settings ?? {});
-  const reuse = resume !== undefined;
+  // Rank 0 prepares the data; the others wait for it, and take what it has made.
+  if (rank !== 0) await processes.barrier();
+  const reuse = resume !== undefined || rank !== 0;
   const imported = join(out, 'conversations.tsv');
   const source =
     reuse && (await exists(imported))
@@ -75,9 +91,11 @@ async function run(
   const checkpoint = resume?.checkpoint ?? (await start?.load(source, settings.seed));
   if (checkpoint === undefined) throw new Error('A run starts from nothing.');
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
+  if (rank === 0) await processes.barrier();
 
-  const options = trainOptions(settings, dataset.length);
-  const display = new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true);
+  const options = trainOptions(settings, dataset.length, size);
+  const display =
+    rank === 0 ? new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true) : undefined;
   using interrupt = new Interrupt(() => {
     process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
   });
@@ -88,19 +106,20 @@ async function run(
       outputDir: out,
       command: await givenSettings(command),
       signal: interrupt.signal,
-      onNotice: notice,
+      processes,
+      onNotice: rank === 0 ? notice : () => undefined,
       onStep: (step) => {
-        display.step(step);
+        display?.step(step);
       },
       onValidation: async (validation) => {
-        display.validation(validation);
+        display?.validation(validation);
         if (settings.sampleReplies === 0 || heldOut === undefined) return;
         const { sampleReplies: count, threads } = settings;
-        display.samples(await sampleReplies(checkpoint, heldOut, count, threads));
+        display?.samples(await sampleReplies(checkpoint, heldOut, count, threads));
       },
     });
   } finally {
-    display.stop();
+    display?.stop();
   }
 }
 

@@ -277,7 +277,7 @@ describe('importConversations', () => {
     const marked = 'Best Generated Conversation\n"*User 1:* a\n\n* User 2: b *"\n';
     assert.deepEqual(await imported(context, 'synthetic-persona-chat', marked), ['a\tb']);
     const open =
-      'Best Generated Conversation\n"User 1: I\'m [user 1\'s name].\nUser 2: Hi [User 1]! [Name] here.\nUser 1: Hi.\nUser 2: I live in [city].\nUser 1: Nice."\n';
+      'Best Generated Conversation\n"User 1: I\'m [user 1\'s name].\nUser 2: Hi (User 1)! (name) here.\nUser 1: Hi.\nUser 2: I live in [city].\nUser 1: Nice."\n';
     const [filled = ''] = await imported(context, 'synthetic-persona-chat', open);
     const [, first, second] = /^I'm (\w+)\. EOS Hi (?:\1)! (\w+) here\.\tHi\.$/.exec(filled) ?? [];
     assert.ok(first !== undefined && second !== undefined && first !== second, filled);
@@ -308,10 +308,10 @@ describe('importConversations', () => {
       const out = join(await temporaryFolder(context), 'out.tsv');
       const paths = ['valid.csv', 'test.csv'].map((name) => join(persona, name));
       const counts = await importConversations('synthetic-persona-chat', paths, out);
-      // 1,968 conversations, less one that is empty, one without speakers, and six that begin with
+      // 1,968 conversations, less one that is empty, one without speakers, and five that begin with
       // something left open; 54,516 turns, less those
       // joined because one speaker wrote on, and those after something left open.
-      assert.equal(counts.conversations + counts.tooShort, 1960);
+      assert.equal(counts.conversations + counts.tooShort, 1961);
       assert.ok(counts.turns <= 54516 && counts.turns > 53000, String(counts.turns));
       const text = await readFile(out, 'utf8');
       assert.ok(!/user ?[12]:/i.test(text));

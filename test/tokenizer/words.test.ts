@@ -41,7 +41,9 @@ describe('WordTokens', () => {
     let asked = 0;
     const words = new WordTokens((word) => {
       asked += 1;
-      return [...word].slice(0, 7).map((letter) => letter.charCodeAt(0));
+      return Array.from(word)
+        .slice(0, 7)
+        .map((letter) => letter.charCodeAt(0));
     });
     const append = (text: string) => {
       const ids: number[] = [];

@@ -13,11 +13,12 @@ const NAMES = [
 ] as const;
 
 /** A name that was left open: of a speaker by number, or of the one who speaks. */
-const OPEN_NAME = /\[(?:user ?(\d)(?:'s)?(?: name)?|(?:your |user)?name)\]/gi;
+const OPEN_NAME =
+  /[[(](?:user ?(\d)(?:'s)?(?: name)?|(?:your |insert |user)?name)[\])]|\buser (\d)(?:'s name)?\b/gi;
 
 /**
  * Synthetic-Persona-Chat (Jandaghi et al., 2023): a conversation a row, one `User 1: …` a line.
- * Names that its generator left open (`[user 1's name]`) are filled, the same throughout a
+ * Names that its generator left open (`[user 1's name]`, `(name)`) are filled, the same throughout a
  * conversation; where it left open anything else (`[city]`), the conversation ends before.
  */
 export const syntheticPersonaChat: Importer = {
@@ -55,7 +56,9 @@ function fillNames(messages: readonly Message[], conversation: string): Message[
   const filled: Message[] = [];
   for (const { speaker = '', text } of messages) {
     const own = /\d+$/.exec(speaker)?.[0] ?? '0';
-    const full = text.replace(OPEN_NAME, (_, user: string | undefined) => nameOf(user ?? own));
+    const full = text.replace(OPEN_NAME, (_, open?: string, called?: string) =>
+      nameOf(open ?? called ?? own),
+    );
     if (/\[[^\]]*\]/.test(full)) break;
     filled.push({ speaker, text: full });
   }
