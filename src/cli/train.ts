@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
+import { mergeAdapter } from '../checkpoint/index.js';
 import { requireDevice } from '../runtime/index.js';
 import {
   checkpointFolder,
@@ -18,6 +19,7 @@ import { Interrupt, InterruptedError } from './interrupt.js';
 import { givenSettings, readConfigFile, repeatCommand } from './train-config.js';
 import { openData, openSource } from './train-data.js';
 import { newTrainCommand, type TrainCommand } from './train-flags.js';
+import { checkAdapter, withFreshAdapter } from './train-lora.js';
 import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
 import { completeSettings, either, trainOptions } from './train-settings.js';
@@ -72,8 +74,10 @@ async function run(
     reuse && (await exists(imported))
       ? { path: imported, isDataset: false }
       : await openSource(data, imported);
-  const checkpoint = resume?.checkpoint ?? (await start?.load(source, settings.seed));
-  if (checkpoint === undefined) throw new Error('A run starts from nothing.');
+  const loaded = resume?.checkpoint ?? (await start?.load(source, settings.seed));
+  if (loaded === undefined) throw new Error('A run starts from nothing.');
+  if (reuse) checkAdapter(loaded, flags);
+  const checkpoint = reuse ? loaded : await withFreshAdapter(loaded, flags, model, settings.seed);
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
 
   const options = trainOptions(settings, dataset.length);
@@ -96,7 +100,7 @@ async function run(
         display.validation(validation);
         if (settings.sampleReplies === 0 || heldOut === undefined) return;
         const { sampleReplies: count, threads } = settings;
-        display.samples(await sampleReplies(checkpoint, heldOut, count, threads));
+        display.samples(await sampleReplies(mergeAdapter(checkpoint), heldOut, count, threads));
       },
     });
   } finally {
