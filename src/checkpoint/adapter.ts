@@ -39,9 +39,7 @@ const adapterSchema = z.looseObject({
   use_rslora: z.boolean().default(false),
   bias: z.literal('none').default('none'),
   // Other ways to start change the base model too.
-  init_lora_weights: z
-    .union([z.boolean(), z.enum(['gaussian', 'eva'])])
-    .nullish(),
+  init_lora_weights: z.union([z.boolean(), z.enum(['gaussian', 'eva'])]).nullish(),
   modules_to_save: nothing.optional(),
   rank_pattern: nothing.optional(),
   alpha_pattern: nothing.optional(),
@@ -95,7 +93,9 @@ export async function describeAdapter(folder: string): Promise<AdapterDescriptio
   const base = isHere || typeof revision !== 'string' ? named : `${named}@${revision}`;
   const basePath = !isHere && (await exists(beside)) ? beside : await resolveModel(base);
   if (await isAdapter(basePath)) {
-    throw new UserError(`${path}: its base ${base} is itself an adapter; merge that one first with dialogpt convert.`);
+    throw new UserError(
+      `${path}: its base ${base} is itself an adapter; merge that one first with dialogpt convert.`,
+    );
   }
   return { folder, base, basePath, file };
 }
@@ -123,7 +123,10 @@ export async function loadAdapter(
     rank: file.r,
     alpha: file.lora_alpha,
     dropout: file.lora_dropout,
-    targetModules: typeof file.target_modules === 'string' ? [file.target_modules] : (file.target_modules ?? ['c_attn']),
+    targetModules:
+      typeof file.target_modules === 'string'
+        ? [file.target_modules]
+        : (file.target_modules ?? ['c_attn']),
     rankStabilized: file.use_rslora,
   };
   const adapter = new LoraAdapter(config, options, base, weights);
@@ -191,7 +194,9 @@ export async function saveAdapter(
   dtype: 'F32' | 'F16' = 'F32',
 ): Promise<void> {
   const { options } = adapter;
-  const [base = '', revision] = (await exists(adapter.base)) ? [adapter.base] : adapter.base.split('@');
+  const [base = '', revision] = (await exists(adapter.base))
+    ? [adapter.base]
+    : adapter.base.split('@');
   const config = {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',

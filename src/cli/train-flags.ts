@@ -81,6 +81,7 @@ function commandWithFlags() {
     .option('--keep <count>', 'checkpoints to keep (2)', wholeNumber(1))
     .option('--log-dir <folder>', 'where the logs go, if not to --out')
     .option('--pbar [truth]', 'show progress', truth)
+    .option('--dashboard [port]', 'show the run on a page of this machine (8124)', wholeNumber(0))
     .addHelpText(
       'after',
       `

@@ -20,7 +20,9 @@ export function loraOptions(flags: TrainFlags): LoraOptions | undefined {
     }
     return undefined;
   }
-  const targetModules = (loraTargetModules ?? DEFAULT_MODULES).split(',').map((name) => name.trim());
+  const targetModules = (loraTargetModules ?? DEFAULT_MODULES)
+    .split(',')
+    .map((name) => name.trim());
   const unknown = targetModules.find((name) => targetedModules([name]).length === 0);
   if (unknown !== undefined) {
     throw new UsageError(
@@ -44,7 +46,9 @@ export async function withFreshAdapter(
   const options = loraOptions(flags);
   if (options === undefined) return checkpoint;
   if (model === undefined || flags.initCheckpoint !== undefined) {
-    throw new UsageError('--lora-rank trains an adapter of a model that stays: name it with --model.');
+    throw new UsageError(
+      '--lora-rank trains an adapter of a model that stays: name it with --model.',
+    );
   }
   const base = (await exists(model)) ? resolve(model) : (SHORT_NAMES.get(model) ?? model);
   const { config } = checkpoint.parameters;

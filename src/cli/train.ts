@@ -1,6 +1,6 @@
 import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
 import { mergeAdapter } from '../checkpoint/index.js';
@@ -8,6 +8,7 @@ import { requireDevice } from '../runtime/index.js';
 import {
   checkpointFolder,
   checkpointSteps,
+  Dashboard,
   openRun,
   runFolder,
   train,
@@ -24,6 +25,9 @@ import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
 import { completeSettings, either, trainOptions } from './train-settings.js';
 import { TrainingDisplay } from './training-display.js';
+
+/** The port of the page where none is given. */
+const DASHBOARD_PORT = 8124;
 
 /** `dialogpt train`: conversations → a model. */
 export function trainCommand(): CommandUnknownOpts {
@@ -82,6 +86,7 @@ async function run(
 
   const options = trainOptions(settings, dataset.length);
   const display = new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true);
+  await using dashboard = await startDashboard(flags.dashboard, out, settings.logDir, resume);
   using interrupt = new Interrupt(() => {
     process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
   });
@@ -95,17 +100,39 @@ async function run(
       onNotice: notice,
       onStep: (step) => {
         display.step(step);
+        dashboard?.step(step);
       },
       onValidation: async (validation) => {
         display.validation(validation);
+        dashboard?.validation(validation);
         if (settings.sampleReplies === 0 || heldOut === undefined) return;
         const { sampleReplies: count, threads } = settings;
-        display.samples(await sampleReplies(mergeAdapter(checkpoint), heldOut, count, threads));
+        const merged = mergeAdapter(checkpoint);
+        const samples = await sampleReplies(merged, heldOut, count, threads);
+        display.samples(samples);
+        dashboard?.samples(samples);
       },
     });
   } finally {
     display.stop();
   }
+}
+
+/** The page of the run, if it is wanted. */
+async function startDashboard(
+  wanted: number | boolean | undefined,
+  out: string,
+  logs = out,
+  resume?: TrainingState,
+): Promise<Dashboard | undefined> {
+  if (wanted === undefined || wanted === false) return undefined;
+  const dashboard = await Dashboard.start({
+    run: basename(resolve(out)),
+    port: wanted === true ? DASHBOARD_PORT : wanted,
+    ...(resume === undefined ? {} : { past: { folder: logs, step: resume.progress.step } }),
+  });
+  notice(`The run is shown at ${dashboard.url}`);
+  return dashboard;
 }
 
 /** Where the run's files are: what was said, or the run that is continued. */

@@ -183,7 +183,7 @@ class Run {
       );
     }
     await log.step(progress.epoch, progress.step, progress.batches);
-    options.onStep?.({
+    const report = {
       step: progress.step,
       steps: settings.numOptimSteps,
       epoch: progress.epoch,
@@ -192,7 +192,9 @@ class Run {
       gradientNorm,
       tokens: progress.tokens,
       seconds: progress.seconds,
-    });
+    };
+    await log.report(report);
+    options.onStep?.(report);
   }
 
   /**

@@ -3,19 +3,21 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
-import { at, range } from '../../src/base/arrays.js';
+import { range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
 import {
   convertModel,
   describeModel,
+  freshCheckpoint,
   loadAdapterCheckpoint,
   loadCheckpoint,
   loadParameters,
   mergeAdapter,
   saveCheckpoint,
 } from '../../src/checkpoint/index.js';
+import { describeAdapter, loadAdapter } from '../../src/checkpoint/adapter.js';
 import { LoraAdapter, type LoraOptions, ParameterBuffer } from '../../src/model/index.js';
-import { gpt2Tokenizer } from '../../src/tokenizer/index.js';
+import { gpt2Tokenizer, Tokenizer, trainVocabulary } from '../../src/tokenizer/index.js';
 import { LossModel, makeBatch } from '../../src/training/index.js';
 import { golden, temporaryFolder } from '../support/files.js';
 import { goldenJson, goldenModel } from '../support/golden.js';
@@ -23,13 +25,22 @@ import { gpt2Logits } from '../support/logits.js';
 import { assertClose } from '../support/numbers.js';
 
 const numbers = z.array(z.number());
-const golden1 = z.object({
+const goldenAdapter = z.object({
   logits: numbers,
   loss: z.number(),
   gradients: z.record(z.string(), numbers),
 });
-const goldenSchema = z.object({ ids: z.array(numbers), c_attn: golden1, 'all-rslora': golden1 });
-const options: LoraOptions = { rank: 4, alpha: 8, dropout: 0, targetModules: ['c_attn', 'mlp.c_proj'] };
+const goldenSchema = z.object({
+  ids: z.array(numbers),
+  c_attn: goldenAdapter,
+  'all-rslora': goldenAdapter,
+});
+const options: LoraOptions = {
+  rank: 4,
+  alpha: 8,
+  dropout: 0,
+  targetModules: ['c_attn', 'mlp.c_proj'],
+};
 
 /** Rows whose every token is to be followed by the next one. */
 function nextTokenBatch(rows: readonly (readonly number[])[]) {
@@ -59,13 +70,11 @@ for (const name of ['c_attn', 'all-rslora'] as const) {
 
     it("gives PEFT's losses and gradients when it is trained", async () => {
       const expected = await goldenJson(goldenSchema, 'lora', 'expected.json');
-      const checkpoint = await loadAdapterCheckpoint(golden('lora', name));
-      assert.ok(checkpoint !== undefined);
-      const { adapter } = checkpoint;
-      const config = { ...checkpoint.parameters.config, attn_pdrop: 0, embd_pdrop: 0, resid_pdrop: 0 };
-      const parameters = Object.assign(checkpoint.parameters, { config });
-      const plain = Object.assign(adapter, { options: { ...adapter.options, dropout: 0 } });
-      await using model = await LossModel.forTraining(parameters, { adapter: plain, threads: 1 });
+      const parameters = await goldenModel('tiny');
+      const description = await describeAdapter(golden('lora', name));
+      const read = await loadAdapter(description, parameters.config);
+      const adapter = Object.assign(read, { options: { ...read.options, dropout: 0 } });
+      await using model = await LossModel.forTraining(parameters, { adapter, threads: 1 });
       const gradients = new ParameterBuffer(adapter.layout);
       const losses = await model.backward(nextTokenBatch(expected.ids), 1, gradients);
       assertClose([losses.reduce((sum, loss) => sum + loss, 0)], [expected[name].loss], 1e-6);
@@ -119,26 +128,37 @@ describe('LoraAdapter', () => {
 describe('a folder with an adapter', () => {
   it('is read back as it was written, merged by convert, and described', async (context) => {
     const folder = await temporaryFolder(context);
-    const source = golden('lora', 'all-rslora');
-    const read = await loadAdapterCheckpoint(source);
-    assert.ok(read !== undefined);
-    const base = golden('gpt2', 'tiny');
-    const adapter = Object.assign(read.adapter, { base });
-    const copy = join(folder, 'copy');
-    const tokenizer = (await loadCheckpoint(golden('checkpoint', 'safetensors-f32'))).tokenizer;
-    await saveCheckpoint(copy, { ...read, adapter, tokenizer });
+    const base = join(folder, 'base');
+    const words = ['a cat and a dog', 'a dog and a cat'];
+    const fresh = freshCheckpoint(
+      new Tokenizer(trainVocabulary(words, 260)),
+      { n_positions: 16, n_embd: 16, n_layer: 2, n_head: 2 },
+      1,
+    );
+    await saveCheckpoint(base, fresh);
+    const { config } = fresh.parameters;
+    const more = { ...options, dropout: 0.25, rankStabilized: true };
+    const adapter = LoraAdapter.initialize(config, more, base, new Random(4));
+    const random = new Random(5);
+    for (const { b } of adapter.pairs) {
+      adapter.view(b).set(range(0, b.length).map(() => random.normal()));
+    }
+    const copy = join(folder, 'adapter');
+    await saveCheckpoint(copy, { ...fresh, adapter });
     const again = await loadAdapterCheckpoint(copy);
-    assert.deepEqual(again?.adapter.buffer, read.adapter.buffer);
-    assert.deepEqual(again.adapter.options, read.adapter.options);
+    assert.deepEqual(again?.adapter.buffer, adapter.buffer);
+    assert.deepEqual([again.adapter.options, again.adapter.base], [more, base]);
+    assert.deepEqual(again.parameters.buffer, fresh.parameters.buffer);
+
+    const merged = mergeAdapter({ ...fresh, adapter }).parameters.buffer;
+    assert.notDeepEqual(merged, fresh.parameters.buffer);
+    assert.deepEqual((await loadCheckpoint(copy)).parameters.buffer, merged);
     const whole = join(folder, 'whole');
     await convertModel(copy, whole, 'safetensors', 'fp32');
-    assert.deepEqual(
-      (await loadParameters(whole)).buffer,
-      (await loadParameters(source)).buffer,
-    );
+    assert.deepEqual((await loadParameters(whole)).buffer, merged);
     const { files, parameters } = await describeModel(copy);
-    assert.equal(parameters, (await describeModel(base)).parameters);
-    assert.equal(at(files, -1 + files.length).path, join(copy, 'adapter_model.safetensors'));
+    assert.equal(parameters, fresh.parameters.buffer.length);
+    assert.equal(files.at(-1)?.path, join(copy, 'adapter_model.safetensors'));
   });
 
   it('is refused in one sentence where it is not for this model or of another kind', async (context) => {
@@ -149,7 +169,10 @@ describe('a folder with an adapter', () => {
       const file = join(copy, 'adapter_config.json');
       const config = z.looseObject({}).parse(JSON.parse(await readFile(file, 'utf8')));
       const base = golden('gpt2', 'tiny');
-      await writeFile(file, JSON.stringify({ ...config, base_model_name_or_path: base, ...fields }));
+      await writeFile(
+        file,
+        JSON.stringify({ ...config, base_model_name_or_path: base, ...fields }),
+      );
       return copy;
     };
     const refusals: readonly (readonly [object, RegExp])[] = [
