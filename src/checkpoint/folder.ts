@@ -25,7 +25,7 @@ export interface Checkpoint {
 }
 
 /** A ranking model with its tokenizer. */
-export interface RankerCheckpoint extends Checkpoint {
+export interface RankerCheckpoint extends Omit<Checkpoint, 'adapter'> {
   /** The ranking head: `[n_embd]`. */
   readonly score: Float32Array;
 }
@@ -44,7 +44,8 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const { parameters, tokenizer } = checkpoint;
   const { config } = parameters;
-  if ('adapter' in checkpoint && checkpoint.adapter !== undefined) {
+  const isRanker = 'score' in checkpoint;
+  if (!isRanker && checkpoint.adapter !== undefined) {
     await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
     await saveAdapter(folder, checkpoint.adapter, dtype);
     return;
@@ -54,7 +55,6 @@ export async function saveCheckpoint(
     shape: parameter.shape,
     data: parameters.view(parameter),
   }));
-  const isRanker = 'score' in checkpoint;
   if (isRanker) {
     const { score } = checkpoint;
     tensors.push({ name: RANKING_HEAD, shape: [1, score.length], data: score });

@@ -8,7 +8,12 @@ import type { RowOutput } from './loss-graph.js';
 /** What computes the losses and gradients of a batch; see `LossModel` for what its methods do. */
 export interface LossEngine {
   losses(batch: Batch): Promise<Float32Array>;
-  backward(batch: Batch, scale: number, gradients: ParameterBuffer, draw: number): Promise<Float32Array>;
+  backward(
+    batch: Batch,
+    scale: number,
+    gradients: ParameterBuffer,
+    draw: number,
+  ): Promise<Float32Array>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

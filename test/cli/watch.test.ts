@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { z } from 'zod';
 import { readJson } from '../../src/base/files.js';
+import { textOf } from '../support/streams.js';
 import { runCommand, startCommand } from '../support/command.js';
 import { makeTinyModel, succeed } from '../support/tiny.js';
 
@@ -75,7 +76,7 @@ describe('dialogpt plot', () => {
     const runs = z
       .array(z.object({ run: z.string(), curves: z.record(z.string(), z.array(z.unknown())) }))
       .parse(JSON.parse(await succeed(folder, ['plot', 'model', '--json'])));
-    assert.deepEqual([runs[0]?.run, runs[0]?.curves['loss']?.length], ['model', 3]);
+    assert.deepEqual([runs[0]?.run, runs[0]?.curves.loss?.length], ['model', 3]);
     const { code, stderr } = await runCommand(['plot', 'data'], { cwd: folder });
     assert.equal(code, 1);
     assert.match(stderr, /there are no logs/);
@@ -112,12 +113,10 @@ describe('dialogpt train --dashboard', () => {
     });
     assert.match(await (await fetch(url)).text(), /watched/);
     const events = await fetch(new URL('events', url));
-    const decoder = new TextDecoder();
     let received = '';
-    assert.ok(events.body !== null);
     let interrupted = false;
-    for await (const piece of events.body) {
-      received += decoder.decode(piece, { stream: true });
+    for await (const piece of textOf(events)) {
+      received += piece;
       if (interrupted || !/"step":\d/.test(received)) continue;
       interrupted = true;
       child.kill('SIGINT');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { range } from '../../src/base/arrays.js';
+import { at, range } from '../../src/base/arrays.js';
 import { UserError } from '../../src/base/errors.js';
 import { RunRows } from '../../src/training/curves.js';
 import { drawCurves, readRuns, svgToPng } from '../../src/training/index.js';
@@ -47,16 +47,16 @@ describe('readRuns', () => {
     const head = 'epoch,global_step,step,mean_loss,mean_ppl,n_token_real,n_token_total,epoch_time';
     const rows = ['1,1,1,5,148,100,120,2', '1,2,2,4,60,300,340,4', '2,3,3,3,20,50,60,1'];
     await writeFile(join(folder, 'train_log.txt'), [head, ...rows, ''].join('\n'));
-    const [run] = await readRuns([folder]);
+    const run = at(await readRuns([folder]), 0);
     assert.deepEqual(
-      run?.curves.speed.map(({ value }) => value),
+      run.curves.speed.map(({ value }) => value),
       [50, 100, 50],
     );
     assert.deepEqual(
-      run?.curves.loss.map(({ value }) => value),
+      run.curves.loss.map(({ value }) => value),
       [5, 4, 3],
     );
-    assert.deepEqual([run?.curves.learningRate, run?.curves.gradientNorm], [[], []]);
+    assert.deepEqual([run.curves.learningRate, run.curves.gradientNorm], [[], []]);
   });
 
   it('sums a long run up to few points, whose mean is that of all', async (context) => {

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { range } from '../../src/base/arrays.js';
 import { UserError } from '../../src/base/errors.js';
+import { textOf } from '../support/streams.js';
 import { Dashboard, type StepReport } from '../../src/training/index.js';
 
 const step = (number: number): StepReport => ({
@@ -19,16 +20,20 @@ const step = (number: number): StepReport => ({
   seconds: number,
 });
 
-/** Reads a stream of events until its text has all of `words`; returns what came. */
+/** Reads a stream of events until all of `words` have come; returns what came. */
 async function readUntil(response: Response, words: readonly string[]): Promise<string> {
-  let received = '';
-  const decoder = new TextDecoder();
-  assert.ok(response.body !== null);
-  for await (const piece of response.body) {
-    received += decoder.decode(piece, { stream: true });
-    if (words.every((word) => received.includes(word))) break;
+  const pieces: string[] = [];
+  let missing = words;
+  let end = '';
+  for await (const piece of textOf(response)) {
+    pieces.push(piece);
+    // A word may lie across two pieces.
+    const recent = end + piece;
+    missing = missing.filter((word) => !recent.includes(word));
+    if (missing.length === 0) break;
+    end = recent.slice(-100);
   }
-  return received;
+  return pieces.join('');
 }
 
 describe('Dashboard', () => {
