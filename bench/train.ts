@@ -190,7 +190,7 @@ class Trainer {
     this.#config = config;
     this.#parameters = parameters;
     this.#gradients = new Parameters(config);
-    this.#adam = new Adam(config);
+    this.#adam = new Adam(parameters.layout);
     this.#model = model;
   }
 

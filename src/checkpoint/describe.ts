@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { withFileErrors } from '../base/errors.js';
 import { type Gpt2Config, parameterCount } from '../model/index.js';
+import { adapterFile, describeAdapter, isAdapter } from './adapter.js';
 import { RANKING_HEAD, readConfig } from './parameters.js';
 import { standardize } from './sanitize.js';
 import { openWeights } from './weights.js';
@@ -29,22 +30,22 @@ export interface ModelDescription {
 }
 
 /**
- * Describes the model in a folder or file from its configuration and the headers of its files.
+ * Describes the model in a folder or file from its configuration and the headers of its files. Of
+ * an adapter, it is the base that is described, with the adapter's file among the files.
  *
  * @throws UserError where the files are damaged or no model.
  */
 export async function describeModel(path: string): Promise<ModelDescription> {
+  if (await isAdapter(path)) {
+    const base = await describeModel((await describeAdapter(path)).basePath);
+    return { ...base, path, files: [...base.files, await measure(await adapterFile(path))] };
+  }
   const config = await readConfig(path);
   const weights = await openWeights(path);
   const tensors = standardize(weights.tensors, path);
   const isRanker = tensors.has(RANKING_HEAD);
   const parameters = parameterCount(config) + (isRanker ? config.n_embd : 0);
-  const files = await Promise.all(
-    weights.files.map(async (file) => {
-      const { size } = await withFileErrors(file, () => stat(file));
-      return { path: file, bytes: size };
-    }),
-  );
+  const files = await Promise.all(weights.files.map(measure));
   return {
     path,
     isRanker,
@@ -58,4 +59,9 @@ export async function describeModel(path: string): Promise<ModelDescription> {
       training: parameters * 16,
     },
   };
+}
+
+async function measure(file: string): Promise<ModelDescription['files'][number]> {
+  const { size } = await withFileErrors(file, () => stat(file));
+  return { path: file, bytes: size };
 }

@@ -2,13 +2,14 @@ import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError, withFileErrors } from '../base/errors.js';
 import { exists, writeFileWhole } from '../base/files.js';
-import { type Gpt2Config, type Parameters } from '../model/index.js';
+import { type Gpt2Config, type LoraAdapter, Parameters } from '../model/index.js';
 import {
   gpt2Tokenizer,
   loadTokenizer,
   saveVocabulary,
   type Tokenizer,
 } from '../tokenizer/index.js';
+import { describeAdapter, isAdapter, loadAdapter, saveAdapter } from './adapter.js';
 import { type DecodingType, type GraphWeights, openGraphWeights } from './graph-weights.js';
 import { writeInt8 } from './int8.js';
 import { loadParameters, loadRankerWeights, RANKING_HEAD, readConfig } from './parameters.js';
@@ -16,19 +17,23 @@ import { writeSafetensors } from './safetensors.js';
 
 /** A model with its tokenizer. */
 export interface Checkpoint {
+  /** The model's; those of the base where there is an adapter. */
   readonly parameters: Parameters;
   readonly tokenizer: Tokenizer;
+  /** What is trained in place of the parameters. */
+  readonly adapter?: LoraAdapter;
 }
 
 /** A ranking model with its tokenizer. */
-export interface RankerCheckpoint extends Checkpoint {
+export interface RankerCheckpoint extends Omit<Checkpoint, 'adapter'> {
   /** The ranking head: `[n_embd]`. */
   readonly score: Float32Array;
 }
 
 /**
  * Writes a checkpoint as a folder that Hugging Face's libraries open: configuration, tokenizer and
- * weights. Each file is written whole or not at all; the weights come last.
+ * weights. Each file is written whole or not at all; the weights come last. Of a model with an
+ * adapter, the adapter alone is written, as PEFT does, and the tokenizer.
  *
  * @param dtype what the weights are written as: 32-bit numbers or halves.
  */
@@ -39,12 +44,17 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const { parameters, tokenizer } = checkpoint;
   const { config } = parameters;
+  const isRanker = 'score' in checkpoint;
+  if (!isRanker && checkpoint.adapter !== undefined) {
+    await saveVocabulary(folder, tokenizer.vocabulary, config.n_positions);
+    await saveAdapter(folder, checkpoint.adapter, dtype);
+    return;
+  }
   const tensors = parameters.layout.map((parameter) => ({
     name: parameter.name,
     shape: parameter.shape,
     data: parameters.view(parameter),
   }));
-  const isRanker = 'score' in checkpoint;
   if (isRanker) {
     const { score } = checkpoint;
     tensors.push({ name: RANKING_HEAD, shape: [1, score.length], data: score });
@@ -113,6 +123,33 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   return withTokenizer(path, { parameters: await loadParameters(path) });
 }
 
+/**
+ * Loads an adapter with its base, apart from each other, to go on training; undefined where the
+ * folder holds a whole model.
+ *
+ * @throws UserError as {@link loadCheckpoint}.
+ */
+export async function loadAdapterCheckpoint(
+  folder: string,
+): Promise<(Checkpoint & { readonly adapter: LoraAdapter }) | undefined> {
+  if (!(await isAdapter(folder))) return undefined;
+  const description = await describeAdapter(folder);
+  const base = await withTokenizer(folder, {
+    parameters: await loadParameters(description.basePath),
+  });
+  return { ...base, adapter: await loadAdapter(description, base.parameters.config) };
+}
+
+/** A model of its own in place of one with an adapter; memory for another model is taken. */
+export function mergeAdapter(checkpoint: Checkpoint): Checkpoint {
+  const { adapter, parameters, tokenizer } = checkpoint;
+  if (adapter === undefined) return checkpoint;
+  const merged = new Parameters(parameters.config);
+  merged.buffer.set(parameters.buffer);
+  adapter.mergeInto(merged);
+  return { parameters: merged, tokenizer };
+}
+
 /** Loads a ranking model (DialogRPT's `.pth` files among them), as {@link loadCheckpoint}. */
 export async function loadRanker(path: string): Promise<RankerCheckpoint> {
   return withTokenizer(path, await loadRankerWeights(path));
@@ -153,11 +190,16 @@ async function tokenizerBeside(path: string, config: Gpt2Config): Promise<Tokeni
 }
 
 /**
- * The tokenizer that lies beside a model; GPT-2's own where there is none.
+ * The tokenizer that lies beside a model, or beside an adapter's base; GPT-2's own where there is
+ * none.
  *
  * @throws UserError if there is no such folder, or the tokenizer is damaged.
  */
 export async function loadCheckpointTokenizer(folder: string): Promise<Tokenizer> {
   await withFileErrors(folder, () => readdir(folder));
-  return (await exists(join(folder, 'vocab.json'))) ? loadTokenizer(folder) : gpt2Tokenizer();
+  if (await exists(join(folder, 'vocab.json'))) return loadTokenizer(folder);
+  if (!(await isAdapter(folder))) return gpt2Tokenizer();
+  const { basePath } = await describeAdapter(folder);
+  const isFolder = (await stat(basePath)).isDirectory();
+  return loadCheckpointTokenizer(isFolder ? basePath : dirname(basePath));
 }

@@ -2,9 +2,11 @@ export { freshCheckpoint } from './fresh.js';
 export {
   type Checkpoint,
   type DecodingModel,
+  loadAdapterCheckpoint,
   loadCheckpoint,
   loadCheckpointTokenizer,
   loadRanker,
+  mergeAdapter,
   openForDecoding,
   type RankerCheckpoint,
   saveCheckpoint,

@@ -10,6 +10,7 @@ import {
   POSITION_EMBEDDING,
   TOKEN_EMBEDDING,
 } from '../model/index.js';
+import { adapterFile, describeAdapter, isAdapter, loadAdapter, mergedSources } from './adapter.js';
 import { sanitize, standardize } from './sanitize.js';
 import { type TensorSource } from './tensor-source.js';
 import { openWeights } from './weights.js';
@@ -22,11 +23,13 @@ const HEAD_WIDTH = 64;
 
 /**
  * The configuration of the model at `path`: its folder's `config.json`, or for a file of weights
- * the one beside it; without one, what the shapes of the tensors tell, with heads 64 wide.
+ * the one beside it; without one, what the shapes of the tensors tell, with heads 64 wide. That of
+ * an adapter is its base's.
  *
  * @throws UserError where there is no configuration to be found.
  */
 export async function readConfig(path: string): Promise<Gpt2Config> {
+  if (await isAdapter(path)) return readConfig((await describeAdapter(path)).basePath);
   const isFolder = await withFileErrors(path, async () => (await stat(path)).isDirectory());
   const file = join(isFolder ? path : dirname(path), 'config.json');
   if (await exists(file)) return gpt2Config(await readJson(file), file);
@@ -55,11 +58,20 @@ function configOfShapes(tensors: ReadonlyMap<string, TensorSource>, path: string
 
 /**
  * Loads the weights of a language model from a folder or a file, whatever its format, into one
- * buffer. 32-bit numbers are read straight into it, so there is no second copy in memory.
+ * buffer. 32-bit numbers are read straight into it, so there is no second copy in memory. An
+ * adapter is merged into its base.
  *
  * @throws UserError where the file is damaged, or does not hold this model's tensors.
  */
 export async function loadParameters(path: string): Promise<Parameters> {
+  if (await isAdapter(path)) {
+    const { config, sources } = await openParameters(path);
+    const parameters = new Parameters(config);
+    for (const parameter of parameters.layout) {
+      await sources.get(parameter.name)?.readInto(parameters.view(parameter));
+    }
+    return parameters;
+  }
   return (await readWeights(path, false)).parameters;
 }
 
@@ -78,6 +90,16 @@ export interface StoredParameters {
  * @throws UserError as {@link loadParameters}.
  */
 export async function openParameters(path: string): Promise<StoredParameters> {
+  if (await isAdapter(path)) {
+    const description = await describeAdapter(path);
+    const base = await openParameters(description.basePath);
+    const adapter = await loadAdapter(description, base.config);
+    return {
+      config: base.config,
+      files: [await adapterFile(path), ...base.files],
+      sources: mergedSources(base.sources, adapter),
+    };
+  }
   const config = await readConfig(path);
   const { tensors, files } = await openWeights(path);
   return { config, files, sources: await sanitize(tensors, parameterShapes(config), path) };

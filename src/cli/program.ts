@@ -17,6 +17,7 @@ import { INTERRUPTED, InterruptedError } from './interrupt.js';
 import { modelsCommand } from './models.js';
 import { rankCommand } from './rank.js';
 import { serveCommand } from './serve.js';
+import { plotCommand } from './plot.js';
 import { trainCommand } from './train.js';
 import { trainRankerCommand } from './train-ranker.js';
 
@@ -25,6 +26,7 @@ const commands: readonly (() => CommandUnknownOpts)[] = [
   demoCommand,
   trainCommand,
   generateCommand,
+  plotCommand,
   chatCommand,
   rankCommand,
   trainRankerCommand,

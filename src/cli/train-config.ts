@@ -6,7 +6,14 @@ import { truth, UsageError } from './arguments.js';
 import type { TrainCommand } from './train-flags.js';
 
 /** Flags that are about one call of the command, not about the run. */
-const OF_THE_CALL = new Set(['--config', '--continue-from', '--out', '--output-dir', '--help']);
+const OF_THE_CALL = new Set([
+  '--config',
+  '--continue-from',
+  '--out',
+  '--output-dir',
+  '--dashboard',
+  '--help',
+]);
 
 /** Flags whose value is a path, or may be one. */
 const PATHS = new Set([

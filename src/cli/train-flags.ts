@@ -36,6 +36,11 @@ function commandWithFlags() {
     .option('--initializer-range <deviation>', 'spread of the weights (0.02)', positive)
     .option('--dropout <ratio>', 'dropout; GPT-2 has 0.1', share)
     .option('--vocab-size <tokens>', 'learn a vocabulary of this size', wholeNumber(257))
+    .optionsGroup('An adapter (LoRA), trained while the model stays as it is:')
+    .option('--lora-rank <width>', 'train an adapter of this inner width', wholeNumber(1))
+    .option('--lora-alpha <number>', 'it counts times this, divided by the rank (8)', positive)
+    .option('--lora-dropout <ratio>', 'dropout of what it reads (0)', share)
+    .option('--lora-target-modules <names>', 'beside which weights it lies, by commas (c_attn)')
     .optionsGroup('The data:')
     .option('--eval-input-file <path>', 'held-out conversations or dataset')
     .option('--validation <share>', 'the share of --data to hold out without one', share)
@@ -76,12 +81,14 @@ function commandWithFlags() {
     .option('--keep <count>', 'checkpoints to keep (2)', wholeNumber(1))
     .option('--log-dir <folder>', 'where the logs go, if not to --out')
     .option('--pbar [truth]', 'show progress', truth)
+    .option('--dashboard [port]', 'show the run on a page of this machine (8124)', wholeNumber(0))
     .addHelpText(
       'after',
       `
 Examples:
   dialogpt train --model small --data my.jsonl --out my-model
   dialogpt train --continue-from my-model
+  dialogpt train --model medium --data my.jsonl --out my-adapter --lora-rank 8
   dialogpt train --data chats.tsv --out tiny --vocab-size 1024 --n-layer 4 --n-embd 128 --n-head 4 \\
     --n-positions 128 --num-optim-steps 1000 --learning-rate 1e-3
 

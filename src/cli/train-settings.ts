@@ -34,6 +34,8 @@ const OWN = {
 
 /** The learning rate of a fresh model where nothing is said. */
 const FRESH_LEARNING_RATE = 5e-4;
+/** That of an adapter. */
+const LORA_LEARNING_RATE = 3e-4;
 const ORIGINAL_STEPS = 1_000_000;
 const ORIGINAL_VALID_STEP = 10_000;
 const OWN_EPOCHS = 3;
@@ -62,8 +64,8 @@ export function completeSettings(
   start: { readonly fresh?: boolean; readonly learningRate?: number },
 ): TrainSettings {
   const original = flags.trainInputFile !== undefined;
-  const { fresh = false, learningRate = fresh && !original ? FRESH_LEARNING_RATE : undefined } =
-    start;
+  const own = start.fresh === true ? FRESH_LEARNING_RATE : flags.loraRank && LORA_LEARNING_RATE;
+  const { learningRate = original ? undefined : own } = start;
   return {
     ...(original ? ORIGINAL : OWN),
     ...defined({ learningRate }),

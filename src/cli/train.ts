@@ -1,12 +1,14 @@
 import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { messageOf, UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
+import { mergeAdapter } from '../checkpoint/index.js';
 import { type Communicator, joinProcesses, requireDevice } from '../runtime/index.js';
 import {
   checkpointFolder,
   checkpointSteps,
+  Dashboard,
   openRun,
   runFolder,
   train,
@@ -18,10 +20,14 @@ import { Interrupt, InterruptedError } from './interrupt.js';
 import { givenSettings, readConfigFile, repeatCommand } from './train-config.js';
 import { openData, openSource } from './train-data.js';
 import { newTrainCommand, type TrainCommand } from './train-flags.js';
+import { checkAdapter, withFreshAdapter } from './train-lora.js';
 import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
 import { completeSettings, either, trainOptions } from './train-settings.js';
 import { TrainingDisplay } from './training-display.js';
+
+/** The port of the page where none is given. */
+const DASHBOARD_PORT = 8124;
 
 /** `dialogpt train`: conversations → a model. */
 export function trainCommand(): CommandUnknownOpts {
@@ -88,14 +94,19 @@ async function run(
     reuse && (await exists(imported))
       ? { path: imported, isDataset: false }
       : await openSource(data, imported);
-  const checkpoint = resume?.checkpoint ?? (await start?.load(source, settings.seed));
-  if (checkpoint === undefined) throw new Error('A run starts from nothing.');
+  const loaded = resume?.checkpoint ?? (await start?.load(source, settings.seed));
+  if (loaded === undefined) throw new Error('A run starts from nothing.');
+  if (resume !== undefined) checkAdapter(loaded, flags);
+  const checkpoint =
+    resume !== undefined ? loaded : await withFreshAdapter(loaded, flags, model, settings.seed);
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
   if (rank === 0) await processes.barrier();
 
   const options = trainOptions(settings, dataset.length, size);
   const display =
     rank === 0 ? new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true) : undefined;
+  await using dashboard =
+    rank === 0 ? await startDashboard(flags.dashboard, out, settings.logDir, resume) : undefined;
   using interrupt = new Interrupt(() => {
     process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
   });
@@ -110,17 +121,39 @@ async function run(
       onNotice: rank === 0 ? notice : () => undefined,
       onStep: (step) => {
         display?.step(step);
+        dashboard?.step(step);
       },
       onValidation: async (validation) => {
         display?.validation(validation);
-        if (settings.sampleReplies === 0 || heldOut === undefined) return;
+        dashboard?.validation(validation);
+        if (settings.sampleReplies === 0 || heldOut === undefined || rank !== 0) return;
         const { sampleReplies: count, threads } = settings;
-        display?.samples(await sampleReplies(checkpoint, heldOut, count, threads));
+        const merged = mergeAdapter(checkpoint);
+        const samples = await sampleReplies(merged, heldOut, count, threads);
+        display?.samples(samples);
+        dashboard?.samples(samples);
       },
     });
   } finally {
     display?.stop();
   }
+}
+
+/** The page of the run, if it is wanted. */
+async function startDashboard(
+  wanted: number | boolean | undefined,
+  out: string,
+  logs = out,
+  resume?: TrainingState,
+): Promise<Dashboard | undefined> {
+  if (wanted === undefined || wanted === false) return undefined;
+  const dashboard = await Dashboard.start({
+    run: basename(resolve(out)),
+    port: wanted === true ? DASHBOARD_PORT : wanted,
+    ...(resume === undefined ? {} : { past: { folder: logs, step: resume.progress.step } }),
+  });
+  notice(`The run is shown at ${dashboard.url}`);
+  return dashboard;
 }
 
 /** Where the run's files are: what was said, or the run that is continued. */

@@ -4,7 +4,7 @@ import { basename, extname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../base/errors.js';
 import { exists, readJson, writeFileWhole } from '../base/files.js';
-import { openWeights } from '../checkpoint/index.js';
+import { describeModel } from '../checkpoint/index.js';
 import {
   DEFAULT_BATCH_SIZE,
   type DialogModel,
@@ -163,7 +163,7 @@ async function checkWhole(path: string, settings: ResponseSettings): Promise<voi
 /** The models' files, with their sizes and times. */
 async function fingerprint({ model, reverseModel }: ModelRun): Promise<ResponseSettings> {
   const of = async (path: string): Promise<string> => {
-    const { files } = await openWeights(path);
+    const files = (await describeModel(path)).files.map((file) => file.path);
     const facts = await Promise.all(
       files.map(async (file) => {
         const { size, mtimeMs } = await stat(file);

@@ -48,6 +48,15 @@ export interface TokenInputs {
  */
 export type Attention = (queriesKeysValues: Tensor, layer: number) => Tensor;
 
+/**
+ * What a layer takes for the product of `x` and one of its weights (`weight` is its name) in place
+ * of the linear layer's own `projected`: an adapter adds to it.
+ */
+export type Projection = (weight: string, x: Tensor, projected: Tensor) => Tensor;
+
+/** Takes the linear layers as they are. */
+export const ownProjection: Projection = (_, __, projected) => projected;
+
 /** Applies the model's dropout in training; outside of it, tensors pass as they are. */
 export type Dropout = (x: Tensor, ratio: number) => Tensor;
 
@@ -96,11 +105,19 @@ export function throughLayers(
   tokens: TokenInputs,
   attention: Attention,
   drop: Dropout = noDropout,
+  adapt: Projection = ownProjection,
 ): Tensor {
   let x = embed(config, parameter, tokens, drop);
   for (let layer = 0; layer < config.n_layer; layer++) {
     const own = (name: string) => parameter(layerParameter(layer, name));
-    x = transformerLayer(config, own, x, (input) => attention(input, layer), drop);
+    x = transformerLayer(
+      config,
+      own,
+      x,
+      (input) => attention(input, layer),
+      drop,
+      (weight, input, projected) => adapt(layerParameter(layer, weight), input, projected),
+    );
   }
   return x;
 }
@@ -132,9 +149,10 @@ export function transformerLayer(
   x: Tensor,
   attention: (queriesKeysValues: Tensor) => Tensor,
   drop: Dropout = noDropout,
+  adapt: Projection = ownProjection,
 ): Tensor {
   const project = (name: string, input: Tensor) =>
-    linear(input, own(`${name}.weight`), own(`${name}.bias`));
+    adapt(`${name}.weight`, input, linear(input, own(`${name}.weight`), own(`${name}.bias`)));
   const normalize = (name: string, input: Tensor) =>
     layerNormalization(
       input,

@@ -20,18 +20,30 @@ export {
   forward,
   lastNormalization,
   noDropout,
+  ownProjection,
   parameterInputs,
   type ParameterTensors,
+  type Projection,
   type TokenInputs,
   throughLayers,
   transformerLayer,
   trainingDropout,
 } from './forward.js';
+export {
+  LORA_MODULES,
+  LoraAdapter,
+  loraInputs,
+  type LoraOptions,
+  loraProjection,
+  targetedModules,
+} from './lora.js';
 export { raggedPlaces, type RaggedPlaces } from './ragged.js';
 export {
   layerParameter,
   layerParameterShapes,
+  layoutOf,
   type Parameter,
+  ParameterBuffer,
   parameterCount,
   parameterLayout,
   Parameters,

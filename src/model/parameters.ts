@@ -58,8 +58,15 @@ export function layerParameterShapes(config: Gpt2Config): ReadonlyMap<string, re
 
 /** The places of all parameters in one buffer. */
 export function parameterLayout(config: Gpt2Config): readonly Parameter[] {
+  return layoutOf([...parameterShapes(config)]);
+}
+
+/** The places of tensors that lie one after the other in one buffer. */
+export function layoutOf(
+  shapes: readonly (readonly [string, readonly number[]])[],
+): readonly Parameter[] {
   let offset = 0;
-  return [...parameterShapes(config)].map(([name, shape]) => {
+  return shapes.map(([name, shape]) => {
     const length = shape.reduce((product, dimension) => product * dimension, 1);
     const parameter = { name, shape, offset, length };
     offset += length;
@@ -73,25 +80,34 @@ export function parameterCount(config: Gpt2Config): number {
 }
 
 /**
- * One number for each parameter of a model, in one contiguous buffer: its weights, or their
+ * One number for each of some parameters, in one contiguous buffer: their values, or their
  * gradients, or an optimizer's moments.
  */
-export class Parameters {
-  readonly config: Gpt2Config;
+export class ParameterBuffer {
   readonly layout: readonly Parameter[];
   /** All parameters, one after the other in the order of {@link layout}. */
   readonly buffer: Float32Array;
 
   /** All zeros. */
-  constructor(config: Gpt2Config) {
-    this.config = config;
-    this.layout = parameterLayout(config);
-    this.buffer = new Float32Array(parameterCount(config));
+  constructor(layout: readonly Parameter[]) {
+    this.layout = layout;
+    this.buffer = new Float32Array(layout.reduce((total, { length }) => total + length, 0));
   }
 
   /** The part of the buffer that belongs to one parameter; not a copy. */
   view({ offset, length }: Parameter): Float32Array {
     return this.buffer.subarray(offset, offset + length);
+  }
+}
+
+/** One number for each parameter of a model. */
+export class Parameters extends ParameterBuffer {
+  readonly config: Gpt2Config;
+
+  /** All zeros. */
+  constructor(config: Gpt2Config) {
+    super(parameterLayout(config));
+    this.config = config;
   }
 
   /**

@@ -35,3 +35,6 @@ export {
   type TrainRankerOptions,
   type TrainRankerResult,
 } from './train-ranker.js';
+export { CURVES, type CurveName, type Point, readRuns, type RunCurves } from './curves.js';
+export { Dashboard } from './dashboard.js';
+export { drawCurves, svgToPng } from './plot.js';

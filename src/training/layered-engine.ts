@@ -1,5 +1,5 @@
 import { at, range } from '../base/arrays.js';
-import { layerParameter, type Parameters } from '../model/index.js';
+import { layerParameter, type ParameterBuffer, type Parameters } from '../model/index.js';
 import {
   float32,
   floatsOf,
@@ -101,7 +101,7 @@ export class LayeredEngine implements LossEngine {
   async backward(
     batch: Batch,
     scale: number,
-    gradients: Parameters,
+    gradients: ParameterBuffer,
     draw: number,
   ): Promise<Float32Array> {
     const { embedding, layer, layerBack, embeddingBack } = this.#parts;

@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileErrors } from '../base/errors.js';
 import { exists, writeFileWhole } from '../base/files.js';
+import type { StepReport } from './options.js';
 import type { Perplexity } from './perplexity.js';
 import type { Progress } from './state.js';
 
@@ -11,23 +12,34 @@ const LARGEST_PERPLEXITY = 1e8;
 const TRAIN_COLUMNS =
   'epoch,global_step,step,mean_loss,mean_ppl,n_token_real,n_token_total,epoch_time';
 const EVALUATION_COLUMNS = 'epoch,global_step,step,eval_loss,eval_ppl';
+const STEP_COLUMNS = 'epoch,global_step,loss,learning_rate,gradient_norm,tokens,seconds';
+
+/** The original's log of steps, with means since the epoch's start. */
+export const TRAIN_LOG = 'train_log.txt';
+/** The original's log of validations. */
+export const EVALUATION_LOG = 'eval_log.txt';
+/** Our log of steps: each one's own loss, and what the original does not write. */
+export const STEP_LOG = 'step_log.txt';
 
 /** Sums over the batches of an epoch so far, from which the log's means come. */
 type Means = Progress['means'];
 
 /**
  * The original's logs: `train_log.txt` with a line a step and `eval_log.txt` with one a
- * validation, as comma-separated values with its columns. Means run over the epoch.
+ * validation, as comma-separated values with its columns. Means run over the epoch. Beside them
+ * `step_log.txt`, with what each step was by itself, and tokens and seconds since the start.
  */
 export class RunLog {
   readonly #train: FileHandle | undefined;
   readonly #evaluation: FileHandle | undefined;
+  readonly #steps: FileHandle | undefined;
   #means = noMeans();
   #epochStart = performance.now();
 
-  private constructor(train?: FileHandle, evaluation?: FileHandle) {
+  private constructor(train?: FileHandle, evaluation?: FileHandle, steps?: FileHandle) {
     this.#train = train;
     this.#evaluation = evaluation;
+    this.#steps = steps;
   }
 
   /**
@@ -37,8 +49,9 @@ export class RunLog {
     return withFileErrors(folder, async () => {
       await mkdir(folder, { recursive: true });
       return new RunLog(
-        await openLog(join(folder, 'train_log.txt'), TRAIN_COLUMNS, step),
-        await openLog(join(folder, 'eval_log.txt'), EVALUATION_COLUMNS, step),
+        await openLog(join(folder, TRAIN_LOG), TRAIN_COLUMNS, step),
+        await openLog(join(folder, EVALUATION_LOG), EVALUATION_COLUMNS, step),
+        await openLog(join(folder, STEP_LOG), STEP_COLUMNS, step),
       );
     });
   }
@@ -89,6 +102,13 @@ export class RunLog {
     await this.#train?.appendFile(`${fields.join()}\n`);
   }
 
+  /** Writes what a step was by itself. */
+  async report(report: StepReport): Promise<void> {
+    const { epoch, step, loss, learningRate, gradientNorm, tokens, seconds } = report;
+    const fields = [epoch, step, loss, learningRate, gradientNorm, tokens, seconds];
+    await this.#steps?.appendFile(`${fields.join()}\n`);
+  }
+
   /** Writes the line of a validation. */
   async validation(
     epoch: number,
@@ -104,6 +124,7 @@ export class RunLog {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#train?.close();
     await this.#evaluation?.close();
+    await this.#steps?.close();
   }
 }
 

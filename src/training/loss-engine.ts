@@ -1,6 +1,6 @@
 import { at } from '../base/arrays.js';
 import type { Shape } from '../graph/index.js';
-import type { Parameters } from '../model/index.js';
+import type { ParameterBuffer } from '../model/index.js';
 import { float32, floatsOf, type HostTensor, type HostTensors } from '../runtime/index.js';
 import type { Batch } from './batch.js';
 import type { RowOutput } from './loss-graph.js';
@@ -8,7 +8,12 @@ import type { RowOutput } from './loss-graph.js';
 /** What computes the losses and gradients of a batch; see `LossModel` for what its methods do. */
 export interface LossEngine {
   losses(batch: Batch): Promise<Float32Array>;
-  backward(batch: Batch, scale: number, gradients: Parameters, draw: number): Promise<Float32Array>;
+  backward(
+    batch: Batch,
+    scale: number,
+    gradients: ParameterBuffer,
+    draw: number,
+  ): Promise<Float32Array>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -16,13 +21,18 @@ export interface LossEngine {
 export class ParameterTensors {
   readonly #tensors: ReadonlyMap<string, HostTensor>;
 
-  constructor(parameters: Parameters) {
+  constructor(parameters: ParameterBuffer) {
     this.#tensors = new Map(
       parameters.layout.map((parameter) => [
         parameter.name,
         float32(parameters.view(parameter), parameter.shape),
       ]),
     );
+  }
+
+  /** All of them, by name. */
+  get all(): HostTensors {
+    return Object.fromEntries(this.#tensors);
   }
 
   of(name: string): HostTensor {

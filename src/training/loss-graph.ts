@@ -14,7 +14,11 @@ import {
   type DropoutMask,
   type Gpt2Config,
   lastNormalization,
+  type LoraAdapter,
+  loraInputs,
+  loraProjection,
   noDropout,
+  ownProjection,
   parameterInputs,
   parameterLayout,
   type ParameterTensors,
@@ -33,6 +37,8 @@ export interface LossGraphOptions {
   readonly tokenTypes?: boolean;
   /** Whether ONNX Runtime's fused operators may be used. */
   readonly fused?: boolean;
+  /** An adapter beside the weights; the gradients are then those of its factors alone. */
+  readonly adapter?: LoraAdapter | undefined;
 }
 
 /** Rows of an embedding table's gradient that a run puts out. */
@@ -67,10 +73,11 @@ export const LABEL_LOSSES = 'label_losses';
  * log-likelihood of every labelled token. The head sees labelled tokens only.
  *
  * Gradients are those of `loss_scale · Σ label_losses`. The token embedding's is dense from the
- * head and sparse from the lookups; the position embedding's is sparse.
+ * head and sparse from the lookups; the position embedding's is sparse. With an adapter, nothing of
+ * the size of a weight's gradient is computed.
  */
 export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGraph {
-  const { gradients, tokenTypes = false, fused = true } = options;
+  const { gradients, tokenTypes = false, fused = true, adapter } = options;
   const masks: DropoutMask[] = [];
   const graph = new Graph({ fused });
   const parameter = parameterInputs(graph, config);
@@ -83,7 +90,12 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
   const layout = raggedLayoutInputs(graph);
   const drop = gradients ? trainingDropout(masks) : noDropout;
   const attention = raggedAttention(config, layout, drop);
-  const x = throughLayers(config, parameter, tokens, attention, drop);
+  const factors = adapter === undefined ? undefined : loraInputs(graph, adapter);
+  const adapt =
+    adapter === undefined || factors === undefined
+      ? ownProjection
+      : loraProjection(adapter, factors, drop);
+  const x = throughLayers(config, parameter, tokens, attention, drop, adapt);
 
   const labelled = moveRows(x, {
     rows: graph.input('labelled', 'int64', ['labels']),
@@ -94,9 +106,10 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
   if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
-  const names = parameterLayout(config).map(({ name }) => name);
-  const found = differentiate(loss, names.map(parameter));
-  return { graph, ...outputGradients(graph, names, found), masks };
+  const trained =
+    factors ?? new Map(parameterLayout(config).map(({ name }) => [name, parameter(name)]));
+  const found = differentiate(loss, [...trained.values()]);
+  return { graph, ...outputGradients(graph, [...trained.keys()], found), masks };
 }
 
 /** The loss of each labelled row, also put out as {@link LABEL_LOSSES}. */

@@ -1,4 +1,5 @@
-import type { Parameters } from '../model/index.js';
+import { UserError } from '../base/errors.js';
+import type { LoraAdapter, ParameterBuffer, Parameters } from '../model/index.js';
 import { type Device, hasFusedOperators, Session } from '../runtime/index.js';
 import type { Batch } from './batch.js';
 import { LayeredEngine } from './layered-engine.js';
@@ -19,6 +20,8 @@ export interface LossModelOptions {
    * layer once more on the way back; the head works on a limited number of labels at a time.
    */
   readonly recompute?: boolean;
+  /** An adapter beside the weights, which is then what gradients are for. */
+  readonly adapter?: LoraAdapter | undefined;
 }
 
 /** A model ready to compute losses and, if made for it, gradients. */
@@ -40,11 +43,18 @@ export class LossModel {
     return new LossModel(parameters, await wholeEngine(parameters, options, false));
   }
 
-  /** A model that computes losses and gradients, with dropout. */
+  /**
+   * A model that computes losses and gradients, with dropout.
+   *
+   * @throws UserError for an adapter with `recompute`.
+   */
   static async forTraining(
     parameters: Parameters,
     options: LossModelOptions = {},
   ): Promise<LossModel> {
+    if (options.recompute === true && options.adapter !== undefined) {
+      throw new UserError('An adapter is not trained with --recompute; leave out one of them.');
+    }
     const engine =
       options.recompute === true
         ? await LayeredEngine.create(parameters, options)
@@ -58,7 +68,7 @@ export class LossModel {
   }
 
   /**
-   * Adds the gradient of `scale · Σ losses` to `gradients`.
+   * Adds the gradient of `scale · Σ losses` to `gradients`: of all parameters, or of the adapter's.
    *
    * @param draw which dropout masks: they depend on the seed, this number and the batch's shape
    *   alone; unless given, each call takes the next number
@@ -67,7 +77,7 @@ export class LossModel {
   async backward(
     batch: Batch,
     scale: number,
-    gradients: Parameters,
+    gradients: ParameterBuffer,
     draw = this.#draws++,
   ): Promise<Float32Array> {
     return this.#engine.backward(batch, scale, gradients, draw);
@@ -84,9 +94,9 @@ async function wholeEngine(
   options: LossModelOptions,
   gradients: boolean,
 ): Promise<WholeEngine> {
-  const { device = 'cpu', tokenTypes = false, seed = 0 } = options;
+  const { device = 'cpu', tokenTypes = false, adapter } = options;
   const fused = hasFusedOperators(device);
-  const graph = lossGraph(parameters.config, { gradients, tokenTypes, fused });
+  const graph = lossGraph(parameters.config, { gradients, tokenTypes, fused, adapter });
   const session = await Session.create(graph.graph, { ...options, inPlace: true });
-  return new WholeEngine(parameters, session, graph, seed);
+  return new WholeEngine(parameters, session, graph, options);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type Gpt2Config, type Parameter, Parameters } from '../model/index.js';
+import { type Parameter, ParameterBuffer } from '../model/index.js';
 
 /** How {@link Adam} is configured; what is left out is as the original has it. */
 export interface AdamOptions {
@@ -36,13 +36,14 @@ export function decaysInOriginal(name: string): boolean {
  * `lsp_model/optim.py`, which `--fp16 false` uses.
  */
 export class Adam {
-  readonly firstMoments: Parameters;
-  readonly secondMoments: Parameters;
+  readonly firstMoments: ParameterBuffer;
+  readonly secondMoments: ParameterBuffer;
   readonly #options: Required<AdamOptions>;
 
-  constructor(config: Gpt2Config, options: AdamOptions = {}) {
-    this.firstMoments = new Parameters(config);
-    this.secondMoments = new Parameters(config);
+  /** @param layout that of the parameters which it is to change */
+  constructor(layout: readonly Parameter[], options: AdamOptions = {}) {
+    this.firstMoments = new ParameterBuffer(layout);
+    this.secondMoments = new ParameterBuffer(layout);
     this.#options = {
       beta1: 0.9,
       beta2: 0.999,
@@ -56,7 +57,7 @@ export class Adam {
   }
 
   /** Changes `parameters` by one step along `gradients`, which stay as they are. */
-  step(parameters: Parameters, gradients: Parameters, learningRate: number): StepReport {
+  step(parameters: ParameterBuffer, gradients: ParameterBuffer, learningRate: number): StepReport {
     const { clipping, decays, maxGradientNorm } = this.#options;
     const groups = new Map<string, number>();
     const groupOf = ({ name }: Parameter) =>
@@ -81,8 +82,8 @@ export class Adam {
 
   #update(
     parameter: Parameter,
-    parameters: Parameters,
-    gradients: Parameters,
+    parameters: ParameterBuffer,
+    gradients: ParameterBuffer,
     {
       rate,
       decay,

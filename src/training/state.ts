@@ -5,11 +5,12 @@ import { UserError } from '../base/errors.js';
 import { readJson, writeFileWhole } from '../base/files.js';
 import {
   type Checkpoint,
+  loadAdapterCheckpoint,
   loadCheckpoint,
   openSafetensors,
   writeSafetensors,
 } from '../checkpoint/index.js';
-import { Parameters } from '../model/index.js';
+import { ParameterBuffer } from '../model/index.js';
 import { DEVICES } from '../runtime/index.js';
 import type { Adam } from './optimizer.js';
 import { SCHEDULES } from './schedule.js';
@@ -92,7 +93,14 @@ const stateSchema = z.object({
   progress: progressSchema,
   settings: settingsSchema,
   command: z.record(z.string(), z.string()),
-  checksums: z.object({ weights: z.string(), firstMoments: z.string(), secondMoments: z.string() }),
+  checksums: z.object({
+    /** Of what is trained. */
+    weights: z.string(),
+    /** Of the model that an adapter belongs to. */
+    base: z.string().optional(),
+    firstMoments: z.string(),
+    secondMoments: z.string(),
+  }),
 });
 
 /** What `training/state.json` says. */
@@ -103,19 +111,19 @@ export interface TrainingState extends StateFile {
   /** The checkpoint that it was read from. */
   readonly folder: string;
   readonly checkpoint: Checkpoint;
-  readonly firstMoments: Parameters;
-  readonly secondMoments: Parameters;
+  readonly firstMoments: ParameterBuffer;
+  readonly secondMoments: ParameterBuffer;
 }
 
 /** Writes `training/` into a checkpoint's folder; the state comes last. */
 export async function saveState(
   folder: string,
-  { parameters }: Checkpoint,
+  { parameters, adapter }: Checkpoint,
   { firstMoments, secondMoments }: Adam,
   state: Omit<StateFile, 'format' | 'checksums'>,
 ): Promise<void> {
   const training = join(folder, TRAINING_FOLDER);
-  const named = (name: string, moments: Parameters) =>
+  const named = (name: string, moments: ParameterBuffer) =>
     moments.layout.map((parameter) => ({
       name: `${name}.${parameter.name}`,
       shape: parameter.shape,
@@ -130,7 +138,8 @@ export async function saveState(
     format: 'dialogpt-training-1',
     ...state,
     checksums: {
-      weights: await checksum(parameters),
+      weights: await checksum(adapter ?? parameters),
+      ...(adapter === undefined ? {} : { base: await checksum(parameters) }),
       firstMoments: await checksum(firstMoments),
       secondMoments: await checksum(secondMoments),
     },
@@ -151,20 +160,24 @@ export async function loadState(folder: string): Promise<TrainingState> {
     throw new UserError(`${path}: this does not describe a training run.`);
   }
   const { checksums } = parsed.data;
-  const checkpoint = await loadCheckpoint(folder);
-  const { config } = checkpoint.parameters;
+  const checkpoint = (await loadAdapterCheckpoint(folder)) ?? (await loadCheckpoint(folder));
+  const { parameters, adapter } = checkpoint;
+  const trained = adapter ?? parameters;
+  if (adapter !== undefined && (await checksum(parameters)) !== checksums.base) {
+    throw new UserError(`${folder}: the model that it belongs to, ${adapter.base}, has changed.`);
+  }
   const moments = await openSafetensors(join(training, MOMENTS_FILE));
-  const read = async (name: string): Promise<Parameters> => {
-    const parameters = new Parameters(config);
-    for (const parameter of parameters.layout) {
-      await moments.get(`${name}.${parameter.name}`)?.readInto(parameters.view(parameter));
+  const read = async (name: string): Promise<ParameterBuffer> => {
+    const buffer = new ParameterBuffer(trained.layout);
+    for (const parameter of trained.layout) {
+      await moments.get(`${name}.${parameter.name}`)?.readInto(buffer.view(parameter));
     }
-    return parameters;
+    return buffer;
   };
   const firstMoments = await read('first_moment');
   const secondMoments = await read('second_moment');
   const damaged =
-    (await checksum(checkpoint.parameters)) !== checksums.weights ||
+    (await checksum(trained)) !== checksums.weights ||
     (await checksum(firstMoments)) !== checksums.firstMoments ||
     (await checksum(secondMoments)) !== checksums.secondMoments;
   if (damaged) throw new UserError(`${folder}: its numbers are not those that were saved.`);
@@ -174,7 +187,7 @@ export async function loadState(folder: string): Promise<TrainingState> {
 /** Bytes hashed at once; the hash copies them into memory of its own. */
 const STRETCH = 1 << 20;
 
-async function checksum({ buffer }: Parameters): Promise<string> {
+async function checksum({ buffer }: ParameterBuffer): Promise<string> {
   const hash = (await xxhash()).create64();
   const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   for (let start = 0; start < bytes.length; start += STRETCH) {

@@ -2,7 +2,7 @@ import { at, range, sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { type Checkpoint, saveCheckpoint } from '../checkpoint/index.js';
 import type { Dataset } from '../dataset/index.js';
-import { Parameters } from '../model/index.js';
+import { ParameterBuffer } from '../model/index.js';
 import { ALONE, type Communicator } from '../runtime/index.js';
 import { type Batch, makeBatch } from './batch.js';
 import { checkpointFolder, checkpointSteps, writeCheckpoint } from './checkpoints.js';
@@ -25,8 +25,8 @@ import type { Progress } from './state.js';
 const BATCH_FACTS = LossSum.SIZE + 2;
 
 /**
- * Trains a model: what the original's `LSP_train.py` does. The parameters of `checkpoint` are
- * changed in place. The output folder holds the model of the best validation (the newest where
+ * Trains a model: what the original's `LSP_train.py` does. The parameters of `checkpoint`, or its
+ * adapter if it has one, are changed in place. The output folder holds the model of the best validation (the newest where
  * nothing is held out), and `checkpoint-STEP` folders from which a run goes on exactly.
  *
  * Unlike the original, a step's loss is the mean over all labels of all its batches, and the batch
@@ -54,6 +54,7 @@ export async function train(
   const modelOptions = {
     tokenTypes: !settings.noTokenId,
     seed: settings.seed,
+    adapter: checkpoint.adapter,
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
   };
@@ -69,6 +70,7 @@ export async function train(
       : RunLog.silent();
   // All have the same already, unless their files or libraries differ.
   await processes.broadcast(checkpoint.parameters.buffer);
+  if (checkpoint.adapter !== undefined) await processes.broadcast(checkpoint.adapter.buffer);
   const data = heldOut === undefined || heldOut.length === 0 ? undefined : heldOut;
   const parts = {
     checkpoint,
@@ -100,7 +102,9 @@ interface RunParts {
 class Run {
   readonly #parts: RunParts;
   readonly #adam: Adam;
-  readonly #gradients: Parameters;
+  /** What is trained. */
+  readonly #weights: ParameterBuffer;
+  readonly #gradients: ParameterBuffer;
   readonly #progress: Progress;
   /** The step of the newest checkpoint. */
   #saved: number | undefined;
@@ -109,10 +113,10 @@ class Run {
 
   constructor(parts: RunParts) {
     const { checkpoint, options, log } = parts;
-    const { config } = checkpoint.parameters;
     this.#parts = parts;
-    this.#adam = new Adam(config, options.adam);
-    this.#gradients = new Parameters(config);
+    this.#weights = checkpoint.adapter ?? checkpoint.parameters;
+    this.#adam = new Adam(this.#weights.layout, options.adam);
+    this.#gradients = new ParameterBuffer(this.#weights.layout);
     this.#progress = { ...(options.resume?.progress ?? firstProgress(log)) };
     if (options.resume === undefined) return;
     const { firstMoments, secondMoments, progress } = options.resume;
@@ -163,7 +167,7 @@ class Run {
       warmupProportion: settings.warmupProportion,
       width: checkpoint.parameters.config.n_embd,
     });
-    const { gradientNorm } = this.#adam.step(checkpoint.parameters, this.#gradients, learningRate);
+    const { gradientNorm } = this.#adam.step(this.#weights, this.#gradients, learningRate);
     progress.step += 1;
     progress.batches += indices.length;
     progress.batchesOfEpoch += indices.length;
@@ -179,7 +183,7 @@ class Run {
       );
     }
     await log.step(progress.epoch, progress.step, progress.batches);
-    options.onStep?.({
+    const report = {
       step: progress.step,
       steps: settings.numOptimSteps,
       epoch: progress.epoch,
@@ -188,7 +192,9 @@ class Run {
       gradientNorm,
       tokens: progress.tokens,
       seconds: progress.seconds,
-    });
+    };
+    await log.report(report);
+    options.onStep?.(report);
   }
 
   /**
@@ -271,13 +277,18 @@ class Run {
   async #validate(heldOut: Dataset): Promise<boolean> {
     const { evaluator, log, options, settings, processes } = this.#parts;
     const progress = this.#progress;
-    const measured: Perplexity = await measurePerplexity(evaluator, heldOut, {
-      batchSize: options.evalBatchSize ?? settings.trainBatchSize,
-      tokenTypes: !settings.noTokenId,
-      processes,
-    });
+    const { loss, perplexity, sequencePerplexity, labels } = await measurePerplexity(
+      evaluator,
+      heldOut,
+      {
+        batchSize: options.evalBatchSize ?? settings.trainBatchSize,
+        tokenTypes: !settings.noTokenId,
+        processes,
+      },
+    );
+    const measured: Perplexity = { loss, perplexity, sequencePerplexity, labels };
     const validation = { step: progress.step, ...measured };
-    const better = progress.best === undefined || measured.loss < progress.best.loss;
+    const better = progress.best === undefined || loss < progress.best.loss;
     progress.validation = validation;
     progress.withoutImprovement = better ? 0 : progress.withoutImprovement + 1;
     if (better) progress.best = validation;

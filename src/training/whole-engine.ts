@@ -1,4 +1,4 @@
-import type { Parameters } from '../model/index.js';
+import type { LoraAdapter, ParameterBuffer, Parameters } from '../model/index.js';
 import { float32, floatsOf, type HostTensor, type HostTensors, Session } from '../runtime/index.js';
 import type { Batch } from './batch.js';
 import { drawMasks } from './dropout-masks.js';
@@ -21,14 +21,19 @@ export class WholeEngine implements LossEngine {
   readonly #seed: number;
 
   /** @param session of `graph`, writing in place */
-  constructor(parameters: Parameters, session: Session, graph: LossGraph, seed: number) {
+  constructor(
+    parameters: Parameters,
+    session: Session,
+    graph: LossGraph,
+    { seed = 0, adapter }: { readonly seed?: number; readonly adapter?: LoraAdapter | undefined },
+  ) {
     this.#seed = seed;
     this.#session = session;
     this.#graph = graph;
-    const weights = new ParameterTensors(parameters);
-    this.#weights = Object.fromEntries(
-      parameters.layout.map(({ name }) => [name, weights.of(name)]),
-    );
+    this.#weights = {
+      ...new ParameterTensors(parameters).all,
+      ...(adapter && new ParameterTensors(adapter).all),
+    };
   }
 
   async losses(batch: Batch): Promise<Float32Array> {
@@ -40,7 +45,7 @@ export class WholeEngine implements LossEngine {
   async backward(
     batch: Batch,
     scale: number,
-    gradients: Parameters,
+    gradients: ParameterBuffer,
     draw: number,
   ): Promise<Float32Array> {
     const { dense, rows } = this.#graph;

@@ -10,8 +10,11 @@ export async function readLog(folder: string, name: string): Promise<string[][]>
     .map((line) => line.split(','));
 }
 
-/** Both logs of a run without the times that it took, which no two runs share. */
+/** All logs of a run without the times that it took, which no two runs share. */
 export async function timelessLogs(folder: string): Promise<string[][][]> {
-  const train = await readLog(folder, 'train_log.txt');
-  return [train.map((row) => row.slice(0, -1)), await readLog(folder, 'eval_log.txt')];
+  const withTimes = [await readLog(folder, 'train_log.txt'), await readLog(folder, 'step_log.txt')];
+  return [
+    ...withTimes.map((rows) => rows.map((row) => row.slice(0, -1))),
+    await readLog(folder, 'eval_log.txt'),
+  ];
 }

@@ -51,7 +51,7 @@ describe('Adam', () => {
       const batches = [golden.batch_a, golden.batch_b].map((rows) =>
         makeBatch(rows.map(toGoldenExample)),
       );
-      const adam = new Adam(config, options);
+      const adam = new Adam(parameters.layout, options);
       await using model = await LossModel.forTraining(parameters, { threads: 1 });
       const losses: number[] = [];
       const norms: number[] = [];
@@ -112,7 +112,7 @@ describe('Adam', () => {
       const parameters = Parameters.initialize(config, new Random(1));
       const plain = Float64Array.from(parameters.buffer);
       const moments = { first: plain.map(() => 0), second: plain.map(() => 0) };
-      const adam = new Adam(config, options);
+      const adam = new Adam(parameters.layout, options);
       const random = new Random(2);
       for (const learningRate of [0.01, 0.003, 0.02]) {
         const gradients = new Parameters(config);
