@@ -239,7 +239,10 @@ describe('a run that goes on', () => {
     for (const [more, message] of [
       [{ seed: 1 }, /^UserError: --seed cannot change within a run \(42 to 1\)/],
       [{ trainBatchSize: 5 }, /^UserError: --train-batch-size cannot change/],
-      [{ gradientAccumulationSteps: 1 }, /--gradient-accumulation-steps times the number of processes cannot change/],
+      [
+        { gradientAccumulationSteps: 1 },
+        /--gradient-accumulation-steps times the number of processes cannot change/,
+      ],
       [{ noTokenId: false }, /--no-token-id cannot change/],
     ] as const) {
       await assert.rejects(go(data, 'run', 4, more), message);
