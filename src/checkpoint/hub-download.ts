@@ -4,7 +4,6 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { type ReadableStreamDefaultReader } from 'node:stream/web';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lock } from 'proper-lockfile';
 import { messageOf, UserError, withFileErrors } from '../base/errors.js';
 import { exists } from '../base/files.js';
 import { hubFetch } from './hub-fetch.js';
@@ -55,6 +54,8 @@ export async function downloadFile(
   const incomplete = `${path}.incomplete`;
   await withFileErrors(incomplete, async () => {
     await mkdir(dirname(path), { recursive: true });
+    // Loaded here only: it listens to signals of which other commands must not hear.
+    const { lock } = await import('proper-lockfile');
     const release = await lock(incomplete, LOCKING);
     try {
       // Another process may have downloaded it meanwhile.

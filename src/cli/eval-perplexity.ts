@@ -31,9 +31,12 @@ export function evalPerplexityCommand(): CommandUnknownOpts {
     .action(async ({ model, data, split, batchSize, tokenId, json }) => {
       const { parameters, tokenizer } = await loadCheckpoint(await findModel(model));
       const isFolder = (await withFileErrors(data, () => stat(data))).isDirectory();
-      const held = isFolder
-        ? await Dataset.open(data, split)
+      await using built = isFolder
+        ? undefined
         : await datasetOf(data, tokenizer, parameters.config.n_positions);
+      const held = await (built === undefined
+        ? Dataset.open(data, split)
+        : Dataset.open(built.path, 'train'));
       if (held.length === 0) {
         throw new UserError(
           `${data}: its ${split} part is empty; give another --split, or build it with --validation.`,
@@ -71,14 +74,20 @@ export function evalPerplexityCommand(): CommandUnknownOpts {
     });
 }
 
-/** The conversations of a TSV as a dataset in memory. */
-async function datasetOf(corpus: string, tokenizer: Tokenizer, longest: number): Promise<Dataset> {
+/** The conversations of a TSV as a dataset, which is removed when disposed of. */
+async function datasetOf(
+  corpus: string,
+  tokenizer: Tokenizer,
+  longest: number,
+): Promise<AsyncDisposable & { readonly path: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'dialogpt-'));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  const path = join(folder, 'dataset');
   try {
-    const out = join(folder, 'dataset');
-    await buildDataset(corpus, out, tokenizer, { maxSequenceLength: longest });
-    return await Dataset.open(out, 'train');
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+    await buildDataset(corpus, path, tokenizer, { maxSequenceLength: longest });
+  } catch (error) {
+    await remove();
+    throw error;
   }
+  return { path, [Symbol.asyncDispose]: remove };
 }

@@ -93,6 +93,10 @@ function constantsOf(library: Library): Constants {
 export function joinProcesses(environment: NodeJS.ProcessEnv = process.env): Communicator {
   const { rank, size } = readRank(environment);
   if (size === 1) return ALONE;
+  // UCX, on which MPICH may stand, would watch the memory and the signals of the whole program,
+  // which are V8's business.
+  process.env.UCX_MEM_EVENTS ??= 'no';
+  process.env.UCX_ERROR_SIGNALS ??= '';
   // MPICH needs more stack than an asynchronous call has by default.
   koffi.config({ async_stack_size: 16 << 20 });
   const { library, file } = loadLibrary(environment);

@@ -97,7 +97,7 @@ describe('Ctrl-C', { skip: process.platform === 'win32' && 'needs POSIX signals'
     assert.equal(code, 130, stderr);
     assert.match(
       stderr,
-      /\ndialogpt: Interrupted; run the same command again, and it goes on\.\n$/,
+      /(?:^|\n)dialogpt: Interrupted; run the same command again, and it goes on\.\n$/,
     );
     assert.deepEqual((await readdir(folder)).filter(isLarge), ['.large.building']);
     await succeed(folder, [...words, ...flags]);

@@ -4,8 +4,10 @@ import { describe, it, type TestContext } from 'node:test';
 import type { DialogModel, ReplyOptions } from '../../src/decoding/index.js';
 import { ChatBot, type Messenger } from '../../src/serving/bots/bot.js';
 import { BotMemory } from '../../src/serving/bots/memory.js';
+import { DiscordBot } from '../../src/serving/bots/discord.js';
 import { TelegramBot } from '../../src/serving/bots/telegram.js';
 import { FakeBotApi } from '../support/bot-api.js';
+import { FakeDiscord } from '../support/discord-api.js';
 import { temporaryFolder } from '../support/files.js';
 
 /** A model that says how many turns it was given, and the last; it can be slow. */
@@ -240,6 +242,39 @@ describe('a bot on Telegram', () => {
       assert.match(error.message, /^Telegram cannot be reached: /);
       assert.doesNotMatch(error.message, /9:wrong/);
       return true;
+    });
+    memory.close();
+  });
+});
+
+describe('a bot on Discord', () => {
+  it('answers in private, and in channels when it is mentioned', async (context) => {
+    await using discord = await FakeDiscord.start();
+    const memory = await BotMemory.open(await memoryFile(context));
+    {
+      const options = { token: discord.token, apiRoot: discord.url, model: new Echo(), memory };
+      await using bot = await DiscordBot.start(options);
+      assert.equal(bot.name, 'test_bot');
+      discord.say('hello');
+      assert.deepEqual(await discord.messages(1), ['7 1: hello']);
+      discord.say('not for you', { guild: true });
+      discord.say('I am a bot too', { bot: true });
+      discord.say('<@1> what now?', { guild: true, mentions: true });
+      assert.deepEqual(await discord.messages(2), ['7 1: hello', '8 1: what now?']);
+      discord.say('again');
+      assert.deepEqual((await discord.messages(3)).at(-1), '7 3: again');
+      assert.ok(discord.requests.includes('POST /channels/7/typing'));
+    }
+    memory.close();
+  });
+
+  it('says that its token is unknown', async (context) => {
+    await using discord = await FakeDiscord.start();
+    const memory = await BotMemory.open(await memoryFile(context));
+    const options = { apiRoot: discord.url, model: new Echo(), memory };
+    await assert.rejects(DiscordBot.start({ ...options, token: 'MTIz.wrong' }), {
+      name: 'UserError',
+      message: "Discord does not know this token; the developer portal has the bot's own.",
     });
     memory.close();
   });

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { exported } from '../../src/serving/conversations/export.js';
 import { branchTo, ConversationStore } from '../../src/serving/conversations/store.js';
 import { repository, temporaryFolder } from '../support/files.js';
@@ -40,6 +41,8 @@ describe('kept conversations', () => {
     const cats = store.create({ title: 'About cats' });
     const cafe = store.create({ title: 'Old title' });
     store.add(cafe.id, { parent: null, role: 'user', content: 'The Café was "AND" crowded' });
+    // Dates have milliseconds.
+    await setTimeout(5);
     store.add(cats.id, { parent: null, role: 'user', content: 'They sleep all day.' });
     const titles = (query: string) => store.list(query).map(({ title }) => title);
 

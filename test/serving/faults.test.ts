@@ -287,12 +287,12 @@ describe('a server under faults', () => {
   });
 
   it('starts a thread that was lost anew; who waited is answered, who heard something is told', async (context) => {
+    const expected = (await post(await servedModel(context, { model: path }), CHAT, chat())).body;
     const server = await servedModel(context, { model: path, loading: { slots: 1 } });
     const { pool } = server.services;
     const stream = await openStream(server, long({ stream: true }));
     const waiting = post(server, CHAT, chat());
     await until('one waits', () => pool.waiting === 1);
-    const expected = (await post(await servedModel(context, { model: path }), CHAT, chat())).body;
     await pool.model[Symbol.asyncDispose]();
     const text = await stream.rest();
     assert.match(text, /"code":"model_lost"/);
