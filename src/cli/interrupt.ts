@@ -34,12 +34,36 @@ export class Interrupt {
   }
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/**
+ * Lets the system itself end the program at Ctrl-C (or SIGTERM), until disposed of. For work that
+ * keeps the thread busy, so that no listener would get a turn, and that writes nothing.
+ */
+export class EndAtOnce {
+  readonly #listeners = SIGNALS.map((signal) => ({
+    signal,
+    listeners: process.listeners(signal),
+  }));
+
+  constructor() {
+    for (const signal of SIGNALS) process.removeAllListeners(signal);
+  }
+
+  /** Puts the listeners back. */
+  [Symbol.dispose](): void {
+    for (const { signal, listeners } of this.#listeners) {
+      for (const listener of listeners) process.on(signal, listener);
+    }
+  }
+}
+
 /**
  * Ends the program at Ctrl-C (or SIGTERM) while nothing under way has an {@link Interrupt} of its
  * own. What has been half written goes as the program ends.
  */
 export function endAtInterrupt(): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (process.listenerCount(signal) > 1) return;
       process.stderr.write('\ndialogpt: interrupted; what was half written has been removed.\n');

@@ -32,7 +32,7 @@ function certainMatches({ candidates, hypothesisCoverage, referenceCoverage }: P
       coveredOnce(referenceCoverage, referenceStart, candidate.referenceLength) &&
       coveredOnce(hypothesisCoverage, candidate.hypothesisStart, candidate.hypothesisLength)
     ) {
-      return { ...candidate, referenceStart };
+      return placed(candidate, referenceStart);
     }
     allAreCertain = false;
     return undefined;
@@ -53,15 +53,8 @@ interface Chosen {
   readonly before: Chosen | undefined;
 }
 
-/** What alignments are compared by. */
-interface Standing {
-  readonly worth: number;
-  readonly chunks: number;
-  readonly distance: number;
-}
-
 /** A partial alignment of the reference's first words. */
-class Path implements Standing {
+class Path {
   worth = 0;
   chunks = 0;
   distance = 0;
@@ -141,10 +134,27 @@ class UsedWords {
 }
 
 /** Sorts the better alignment first. */
-function compare(a: Standing, b: Standing): number {
-  if (a.worth !== b.worth) return b.worth - a.worth;
-  if (a.chunks !== b.chunks) return a.chunks - b.chunks;
-  return a.distance - b.distance;
+function compare(a: Path, b: Path): number {
+  return order(a, b.worth, b.chunks, b.distance);
+}
+
+/** As {@link compare}, with a path that is not made yet. */
+function order(path: Path, worth: number, chunks: number, distance: number): number {
+  if (path.worth !== worth) return worth - path.worth;
+  if (path.chunks !== chunks) return path.chunks - chunks;
+  return path.distance - distance;
+}
+
+/** The match of a candidate at a place of the reference; written out, for a spread takes longer. */
+function placed(candidate: Candidate, referenceStart: number): Match {
+  return {
+    stage: candidate.stage,
+    referenceStart,
+    referenceLength: candidate.referenceLength,
+    hypothesisStart: candidate.hypothesisStart,
+    hypothesisLength: candidate.hypothesisLength,
+    worth: candidate.worth,
+  };
 }
 
 function distanceOf(referenceStart: number, { hypothesisStart }: Candidate): number {
@@ -169,7 +179,7 @@ function search(
         for (const candidate of list) {
           if (!used.areFree(candidate)) continue;
           if (hasPlace(longer, path, candidate)) {
-            keepBest(longer, path.choose({ ...candidate, referenceStart: current }));
+            keepBest(longer, path.choose(placed(candidate, current)));
           }
           // METEOR adds the distance to the path that is extended, not to the extension; later
           // extensions and the path without a match inherit it. The choice depends on it.
@@ -197,7 +207,7 @@ function hasPlace(best: readonly Path[], path: Path, candidate: Candidate): bool
   const last = best[BEAM_SIZE - 1];
   if (last === undefined) return true;
   const worth = path.worth + candidate.worth;
-  return compare(last, { worth, chunks: path.chunksWith(candidate), distance: path.distance }) > 0;
+  return order(last, worth, path.chunksWith(candidate), path.distance) > 0;
 }
 
 /** Puts a path in its place among the best, best first; equals keep their order. */

@@ -64,8 +64,12 @@ export class Matcher {
   /** All matches of the hypothesis with `reference`; undefined where there are none. */
   match(reference: readonly MeteorWord[]): PossibleMatches | undefined {
     const hypothesis = this.#hypothesis;
-    // METEOR spares identical sentences the later stages, against errors of the beam search.
-    const identical = areSame(hypothesis, reference);
+    // METEOR spares identical sentences the later stages, and its search aligns each word with
+    // itself: that path is at no step behind another in worth, chunks or distance.
+    if (areSame(hypothesis, reference)) {
+      const itself = hypothesis.map((_, index) => [singleWord(0, index)]);
+      return withCoverage(itself, hypothesis.length, reference.length);
+    }
     let candidates: Candidate[][] | undefined;
     const known = new Map<number, Candidate[]>();
     let place = 0;
@@ -74,21 +78,21 @@ export class Matcher {
         candidates ??= new Array<Candidate[]>(reference.length).fill(NO_CANDIDATES);
         let found = known.get(word.number);
         if (found === undefined) {
-          found = this.#singleWords(word, identical);
+          found = this.#singleWords(word);
           known.set(word.number, found);
         }
         candidates[place] = found;
       }
       place++;
     }
-    if (this.#paraphrases !== undefined && !identical) {
+    if (this.#paraphrases !== undefined) {
       candidates = reference.map((_, index) => [...(candidates?.[index] ?? [])]);
       this.#addParaphrases(this.#paraphrases, reference, candidates);
     }
     return candidates && withCoverage(candidates, hypothesis.length, reference.length);
   }
 
-  #singleWords(word: MeteorWord, exactOnly: boolean): Candidate[] {
+  #singleWords(word: MeteorWord): Candidate[] {
     const found: Candidate[] = [];
     // Most words match exactly or not at all: the other stages' lists are made when needed.
     let byStem: Candidate[] | undefined;
@@ -98,7 +102,7 @@ export class Matcher {
       index++;
       if (other.key === word.key) {
         found.push(singleWord(0, index));
-      } else if (!exactOnly) {
+      } else {
         // A word may match by its stem and by its meaning: then both are candidates.
         if (other.stem === word.stem) (byStem ??= []).push(singleWord(1, index));
         if (shareOne(word.synsets, other.synsets)) (bySynonym ??= []).push(singleWord(2, index));
