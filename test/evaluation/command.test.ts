@@ -85,18 +85,20 @@ describe('dialogpt eval', () => {
     await writeFile(other, `${'word '.repeat(100_000)}other\n`);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const { process: child, ended } = startCommand(['eval', path, '--refs', other]);
-      // Long enough to be computing; the metrics of these texts would take hours.
+      // Time to begin computing, which would take hours with these texts.
       await sleep(4000);
       child.kill(signal);
-      assert.equal((await ended).signal, signal);
+      const end = await ended;
+      assert.ok(end.signal === signal || end.code === 130, JSON.stringify(end));
     }
   });
 
   it('says which report cannot be written', async (context) => {
     const folder = await temporaryFolder(context);
     const text = join(folder, 'text.txt');
+    await mkdir(join(folder, 'x.json'));
     await writeFile(text, 'a <b> & "c" é 你好\r\n\r\nword\r\n');
-    for (const report of [join(text, 'in-a-file.json'), join(folder, 'none', 'x.json')]) {
+    for (const report of [join(text, 'in-a-file.json'), join(folder, 'x.json')]) {
       const { code, stderr } = await evaluate(text, '--refs', text, '--report', report);
       assert.equal(code, 1, stderr);
       assert.match(stderr, /\ndialogpt: .*(?:in-a-file|x)\.json.*\n$/);
