@@ -15,7 +15,7 @@ import { DEVICES } from '../runtime/index.js';
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { evaluateNamedModel, PRESET_NAMES, presetNames } from './eval-model.js';
 import { MODEL_HELP } from './find-model.js';
-import { EndAtOnce } from './interrupt.js';
+import { endingAtOnce } from './interrupt.js';
 
 const formats = ['table', 'json', 'tsv', 'markdown', 'latex', 'html'] as const;
 const publishedNames = ['dstc7', '6k'] as const satisfies (keyof typeof PUBLISHED)[];
@@ -126,7 +126,7 @@ export function evalScoreCommand(): CommandUnknownOpts {
       };
       const report =
         model === undefined
-          ? await scoreFiles(paths, settings)
+          ? await endingAtOnce(() => evaluateFiles(paths, settings))
           : await evaluateNamedModel({ model, ...flags }, settings);
       if (options.meteorData === undefined) {
         process.stderr.write(
@@ -148,14 +148,6 @@ export function evalScoreCommand(): CommandUnknownOpts {
       }
       process.stdout.write(formatReport(report, options.json === true ? 'json' : options.format));
     });
-}
-
-/** Scores files; Ctrl-C ends the program even in the midst of a metric. */
-async function scoreFiles(
-  ...[paths, settings]: Parameters<typeof evaluateFiles>
-): ReturnType<typeof evaluateFiles> {
-  using _ = new EndAtOnce();
-  return await evaluateFiles(paths, settings);
 }
 
 /** Flags that mean something only with a model, as they are written. */

@@ -37,22 +37,16 @@ export class Interrupt {
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Lets the system itself end the program at Ctrl-C (or SIGTERM), until disposed of. For work that
+ * Does work during which the system itself ends the program at Ctrl-C (or SIGTERM). For work that
  * keeps the thread busy, so that no listener would get a turn, and that writes nothing.
  */
-export class EndAtOnce {
-  readonly #listeners = SIGNALS.map((signal) => ({
-    signal,
-    listeners: process.listeners(signal),
-  }));
-
-  constructor() {
-    for (const signal of SIGNALS) process.removeAllListeners(signal);
-  }
-
-  /** Puts the listeners back. */
-  [Symbol.dispose](): void {
-    for (const { signal, listeners } of this.#listeners) {
+export async function endingAtOnce<T>(work: () => Promise<T>): Promise<T> {
+  const kept = SIGNALS.map((signal) => ({ signal, listeners: process.listeners(signal) }));
+  for (const signal of SIGNALS) process.removeAllListeners(signal);
+  try {
+    return await work();
+  } finally {
+    for (const { signal, listeners } of kept) {
       for (const listener of listeners) process.on(signal, listener);
     }
   }
