@@ -15,6 +15,7 @@ import { DEVICES } from '../runtime/index.js';
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { evaluateNamedModel, PRESET_NAMES, presetNames } from './eval-model.js';
 import { MODEL_HELP } from './find-model.js';
+import { endingAtOnce } from './interrupt.js';
 
 const formats = ['table', 'json', 'tsv', 'markdown', 'latex', 'html'] as const;
 const publishedNames = ['dstc7', '6k'] as const satisfies (keyof typeof PUBLISHED)[];
@@ -125,7 +126,7 @@ export function evalScoreCommand(): CommandUnknownOpts {
       };
       const report =
         model === undefined
-          ? await evaluateFiles(paths, settings)
+          ? await endingAtOnce(() => evaluateFiles(paths, settings))
           : await evaluateNamedModel({ model, ...flags }, settings);
       if (options.meteorData === undefined) {
         process.stderr.write(

@@ -34,12 +34,30 @@ export class Interrupt {
   }
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/**
+ * Does work during which the system itself ends the program at Ctrl-C (or SIGTERM). For work that
+ * keeps the thread busy, so that no listener would get a turn, and that writes nothing.
+ */
+export async function endingAtOnce<T>(work: () => Promise<T>): Promise<T> {
+  const kept = SIGNALS.map((signal) => ({ signal, listeners: process.listeners(signal) }));
+  for (const signal of SIGNALS) process.removeAllListeners(signal);
+  try {
+    return await work();
+  } finally {
+    for (const { signal, listeners } of kept) {
+      for (const listener of listeners) process.on(signal, listener);
+    }
+  }
+}
+
 /**
  * Ends the program at Ctrl-C (or SIGTERM) while nothing under way has an {@link Interrupt} of its
  * own. What has been half written goes as the program ends.
  */
 export function endAtInterrupt(): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (process.listenerCount(signal) > 1) return;
       process.stderr.write('\ndialogpt: interrupted; what was half written has been removed.\n');

@@ -1,10 +1,12 @@
 import type { GenerationOptions } from '../decoding/index.js';
 
 /**
- * How the rows of DialoGPT's tables were decoded (Zhang et al. 2020, sections 4.2 and 4.3,
- * https://arxiv.org/abs/1911.00536): greedily; by beam search of width 10; and by 16 samples from
- * the 10 likeliest tokens, of which a reversed model chooses. Nothing forbids repetition, and as
- * much of the conversation is read as there is room for.
+ * How the rows of DialoGPT's tables were decoded, as far as the paper is known to say (Zhang et al.
+ * 2020, experiments, https://arxiv.org/abs/1911.00536): greedily; by beam search of width 10; and
+ * by 16 samples from the 10 likeliest tokens, of which a reversed model chooses. The original's
+ * code for this was never released, so the rest is ours and not confirmed: the temperature of 1,
+ * that nothing forbids repetition, no length penalty, and that as much of the conversation is read
+ * as there is room for.
  */
 export const PRESETS = {
   greedy: { doSample: false },

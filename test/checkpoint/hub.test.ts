@@ -12,6 +12,7 @@ import { resolveModel } from '../../src/checkpoint/resolve.js';
 import { verifyModel } from '../../src/checkpoint/verify.js';
 import { golden, temporaryFolder } from '../support/files.js';
 import { runCommand } from '../support/command.js';
+import { makeTinyModel } from '../support/tiny.js';
 import {
   gitBlobName,
   type HubContent,
@@ -266,6 +267,42 @@ describe('downloading through the command', () => {
     assert.match(refused.stderr, /cannot be asked/);
     const around = await info(hub.endpoint, cache, { ...away, NO_PROXY: '127.0.0.1' });
     assert.equal(around.code, 0, around.stderr);
+  });
+});
+
+describe('a name on the hub', () => {
+  it('is a model for the commands that end by themselves', async (context) => {
+    const folder = await temporaryFolder(context);
+    await makeTinyModel(folder);
+    const files = new Map<string, Buffer>();
+    for (const name of await readdir(join(folder, 'model'))) {
+      if (/\.(?:json|txt|safetensors)$/.test(name)) {
+        files.set(name, await readFile(join(folder, 'model', name)));
+      }
+    }
+    const hub = await startHub(context, { id: tiny, commit, files });
+    await writeFile(join(folder, 'refs.txt'), 'hello\tyou\n');
+    await writeFile(join(folder, 'contexts.txt'), 'hello\n');
+    const commands: readonly (readonly string[])[] = [
+      ['info', tiny, '--verify'],
+      ['convert', tiny, 'converted'],
+      ['chat', '--model', tiny, '--once', '--max-new-tokens', '2'],
+      ['generate', '--model', tiny, '--input', 'contexts.txt', '--max-new-tokens', '2'],
+      ['train', '--model', tiny, '--data', 'data', '--out', 'trained', '--num-optim-steps', '1'],
+      ['eval', '--model', tiny, '--refs', 'refs.txt', '--max-new-tokens', '2'],
+      ['eval', 'perplexity', '--model', tiny, '--data', 'data'],
+    ];
+    for (const [place, words] of commands.entries()) {
+      hub.requests.length = 0;
+      const HF_HUB_CACHE = join(folder, `cache-${place}`);
+      const { code, stderr } = await runCommand(words, {
+        cwd: folder,
+        input: 'Hello!\n',
+        env: { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE, HF_TOKEN: '', HF_HUB_OFFLINE: '' },
+      });
+      assert.equal(code, 0, `${words.join(' ')}: ${stderr}`);
+      assert.ok(hub.requests.length > 0, words.join(' '));
+    }
   });
 });
 

@@ -4,9 +4,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { at } from '../../src/base/arrays.js';
 import { runCommandLine } from '../../src/cli/program.js';
+import { startCommand } from '../support/command.js';
 import { golden, repository, sharedData, temporaryFolder } from '../support/files.js';
 
 interface Outcome {
@@ -73,6 +75,63 @@ describe('dialogpt eval', () => {
     assert.match(written, /x\.doc: the name/);
     assert.equal(await runCommandLine(['eval', 'judge', two]), 1);
     assert.match(written, /1 systems; name two/);
+  });
+
+  const noSignals = process.platform === 'win32' && 'needs POSIX signals';
+  it('ends at once at a signal, in the midst of a metric', { skip: noSignals }, async (context) => {
+    const path = join(await temporaryFolder(context), 'words.txt');
+    await writeFile(path, `${'word '.repeat(100_000)}\n`);
+    const other = `${path}.other`;
+    await writeFile(other, `${'word '.repeat(100_000)}other\n`);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const { process: child, ended } = startCommand(['eval', path, '--refs', other]);
+      // Time to begin computing, which would take hours with these texts.
+      await sleep(4000);
+      child.kill(signal);
+      const end = await ended;
+      assert.ok(end.signal === signal || end.code === 130, JSON.stringify(end));
+    }
+  });
+
+  it('says which report cannot be written', async (context) => {
+    const folder = await temporaryFolder(context);
+    const text = join(folder, 'text.txt');
+    await mkdir(join(folder, 'x.json'));
+    await writeFile(text, 'a <b> & "c" é 你好\r\n\r\nword\r\n');
+    for (const report of [join(text, 'in-a-file.json'), join(folder, 'x.json')]) {
+      const { code, stderr } = await evaluate(text, '--refs', text, '--report', report);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /\ndialogpt: .*(?:in-a-file|x)\.json.*\n$/);
+      assert.doesNotMatch(stderr, / {4}at /);
+    }
+  });
+
+  it('judges no binary, empty or unequal files', async (context) => {
+    const folder = await temporaryFolder(context);
+    const path = (name: string): string => join(folder, name);
+    await writeFile(path('two.txt'), 'a\nb\n');
+    await writeFile(path('one.txt'), 'a\n');
+    await writeFile(path('empty.txt'), '');
+    await writeFile(path('binary.bin'), Buffer.from([0xff, 0, 0xfe, 10, 0, 255, 128]));
+    const judge = (first: string, second: string) =>
+      evaluate(
+        ...['judge', path(first), path(second), '--contexts', path('two.txt')],
+        ...['--out', path('out.jsonl'), '--port', '0'],
+      );
+    for (const [first, second, words] of [
+      ['two.txt', 'one.txt', /two\.txt has 2 lines but .*one\.txt has 1/],
+      ['empty.txt', 'two.txt', /empty\.txt: the file is empty/],
+      ['none.txt', 'two.txt', /none\.txt: no such file/],
+    ] as const) {
+      const { code, stderr } = await judge(first, second);
+      assert.equal(code, 1);
+      assert.match(stderr, words);
+    }
+    for (const name of ['empty.txt', 'binary.bin']) {
+      const { stderr } = await evaluate('judge', '--tally', path(name));
+      assert.doesNotMatch(stderr, / {4}at |unexpected/);
+      assert.match(stderr, /^dialogpt: .*\n$/);
+    }
   });
 
   it("runs DSTC-7's pipeline over a folder and leaves its report there", async (context) => {

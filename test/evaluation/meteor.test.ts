@@ -73,6 +73,34 @@ describe('METEOR', () => {
     assert.equal(score('a word or two', 'a word or two'), 1);
   });
 
+  // The search was once quartic in a word's repetitions: then these texts take hours.
+  it('takes bounded time where words repeat', { timeout: 120_000 }, () => {
+    const score = (hypotheses: string[], references: string[]): number =>
+      meteor({ hypotheses, references: references.map((text) => [text]) }, NO_METEOR_RESOURCES);
+    const words = (count: number): string => 'word '.repeat(count);
+    assert.equal(score([words(2000)], [words(2000)]), 1);
+    // All words but one of the reference match, in one chunk or more.
+    const partial = score([words(600)], [`${words(600)}other`]);
+    assert.ok(partial > 0.5 && partial < 1, String(partial));
+    let state = 1;
+    const bytes = Uint8Array.from({ length: 300_000 }, () => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return state >>> 24;
+    });
+    const lines = Buffer.from(bytes).toString('utf8').split('\n');
+    assert.ok(score(lines, lines) > 0.99);
+  });
+
+  it('aligns equal sentences word by word, and a repeated word with as few chunks', () => {
+    const rows = meteorMetric(NO_METEOR_RESOURCES).statistics({
+      hypotheses: ['a b a b a', 'a a b'],
+      references: [['a b a b a'], ['b a a']],
+    });
+    const [same = new Float64Array(), swapped = new Float64Array()] = rows;
+    assert.deepEqual([...same.slice(-3)], [0, 5, 5]);
+    assert.deepEqual([...swapped.slice(-3)], [2, 3, 3]);
+  });
+
   it('says what is missing in a folder, and of which file it is', async (context) => {
     const folder = await temporaryFolder(context);
     await assert.rejects(

@@ -5,11 +5,10 @@ import type { ParaphraseTable } from './paraphrases.js';
 /** The stages of matching, in METEOR's order. */
 export const STAGES = ['exact', 'stem', 'synonym', 'paraphrase'] as const;
 
-/** Words of the reference that could be aligned with words of the hypothesis. */
-export interface Match {
+/** Words of the hypothesis that could be aligned with words at some place of the reference. */
+export interface Candidate {
   /** Index into {@link STAGES}. */
   readonly stage: number;
-  readonly referenceStart: number;
   readonly referenceLength: number;
   readonly hypothesisStart: number;
   readonly hypothesisLength: number;
@@ -17,16 +16,24 @@ export interface Match {
   readonly worth: number;
 }
 
-/** All matches of two sentences: `matches[i]` begin at word `i` of the reference. */
+/** Words of the reference that are aligned with words of the hypothesis. */
+export interface Match extends Candidate {
+  readonly referenceStart: number;
+}
+
+/**
+ * All matches of two sentences: `candidates[i]` begin at word `i` of the reference. Equal words of
+ * the reference share one list, so that memory grows with the texts and not with their product.
+ */
 export interface PossibleMatches {
-  readonly matches: readonly (readonly Match[])[];
-  /** How many matches cover each word. */
-  readonly hypothesisCoverage: Uint16Array;
-  readonly referenceCoverage: Uint16Array;
+  readonly candidates: readonly (readonly Candidate[])[];
+  /** How many matches cover each word; the count stops at 255. */
+  readonly hypothesisCoverage: Uint8ClampedArray;
+  readonly referenceCoverage: Uint8ClampedArray;
 }
 
 /** Shared, and never written to: most words of a reference match nothing. */
-const NO_MATCHES: Match[] = [];
+const NO_CANDIDATES: Candidate[] = [];
 
 /** Finds what could be aligned with one hypothesis (METEOR's four `*Matcher.java`). */
 export class Matcher {
@@ -57,51 +64,59 @@ export class Matcher {
   /** All matches of the hypothesis with `reference`; undefined where there are none. */
   match(reference: readonly MeteorWord[]): PossibleMatches | undefined {
     const hypothesis = this.#hypothesis;
-    // METEOR spares identical sentences the later stages, against errors of the beam search.
-    const identical = areSame(hypothesis, reference);
-    let matches: Match[][] | undefined;
+    // METEOR spares identical sentences the later stages, and its search aligns each word with
+    // itself: that path is at no step behind another in worth, chunks or distance.
+    if (areSame(hypothesis, reference)) {
+      const itself = hypothesis.map((_, index) => [singleWord(0, index)]);
+      return withCoverage(itself, hypothesis.length, reference.length);
+    }
+    let candidates: Candidate[][] | undefined;
+    const known = new Map<number, Candidate[]>();
     let place = 0;
     for (const word of reference) {
       if (this.#marks[word.number] === this.#mark) {
-        matches ??= new Array<Match[]>(reference.length).fill(NO_MATCHES);
-        matches[place] = this.#singleWords(word, place, identical);
+        candidates ??= new Array<Candidate[]>(reference.length).fill(NO_CANDIDATES);
+        let found = known.get(word.number);
+        if (found === undefined) {
+          found = this.#singleWords(word);
+          known.set(word.number, found);
+        }
+        candidates[place] = found;
       }
       place++;
     }
-    if (this.#paraphrases !== undefined && !identical) {
-      matches = reference.map((_, index) => [...(matches?.[index] ?? [])]);
-      this.#addParaphrases(this.#paraphrases, reference, matches);
+    if (this.#paraphrases !== undefined) {
+      candidates = reference.map((_, index) => [...(candidates?.[index] ?? [])]);
+      this.#addParaphrases(this.#paraphrases, reference, candidates);
     }
-    return matches && withCoverage(matches, hypothesis.length, reference.length);
+    return candidates && withCoverage(candidates, hypothesis.length, reference.length);
   }
 
-  #singleWords(word: MeteorWord, referenceStart: number, exactOnly: boolean): Match[] {
-    const found: Match[] = [];
+  #singleWords(word: MeteorWord): Candidate[] {
+    const found: Candidate[] = [];
     // Most words match exactly or not at all: the other stages' lists are made when needed.
-    let byStem: Match[] | undefined;
-    let bySynonym: Match[] | undefined;
+    let byStem: Candidate[] | undefined;
+    let bySynonym: Candidate[] | undefined;
     let index = -1;
     for (const other of this.#hypothesis) {
       index++;
       if (other.key === word.key) {
-        found.push(singleWord(0, referenceStart, index));
-      } else if (!exactOnly) {
+        found.push(singleWord(0, index));
+      } else {
         // A word may match by its stem and by its meaning: then both are candidates.
-        if (other.stem === word.stem) (byStem ??= []).push(singleWord(1, referenceStart, index));
-        if (shareOne(word.synsets, other.synsets)) {
-          (bySynonym ??= []).push(singleWord(2, referenceStart, index));
-        }
+        if (other.stem === word.stem) (byStem ??= []).push(singleWord(1, index));
+        if (shareOne(word.synsets, other.synsets)) (bySynonym ??= []).push(singleWord(2, index));
       }
     }
-    if (byStem !== undefined) found.push(...byStem);
-    if (bySynonym !== undefined) found.push(...bySynonym);
+    if (byStem !== undefined) append(found, byStem);
+    if (bySynonym !== undefined) append(found, bySynonym);
     return found;
   }
 
   #addParaphrases(
     table: ParaphraseTable,
     reference: readonly MeteorWord[],
-    matches: readonly Match[][],
+    candidates: readonly Candidate[][],
   ): void {
     const ofHypothesis = this.#hypothesis.map((word) => word.text);
     const ofReference = reference.map((word) => word.text);
@@ -111,9 +126,8 @@ export class Matcher {
       hypothesisStart: number,
       hypothesisLength: number,
     ): void => {
-      at(matches, referenceStart).push({
+      at(candidates, referenceStart).push({
         stage: 3,
-        referenceStart,
         referenceLength,
         hypothesisStart,
         hypothesisLength,
@@ -170,15 +184,19 @@ function areSame(some: readonly MeteorWord[], others: readonly MeteorWord[]): bo
   );
 }
 
-function singleWord(stage: number, referenceStart: number, hypothesisStart: number): Match {
+function singleWord(stage: number, hypothesisStart: number): Candidate {
   return {
     stage,
-    referenceStart,
     referenceLength: 1,
     hypothesisStart,
     hypothesisLength: 1,
     worth: stage === 0 ? 2 : 0,
   };
+}
+
+/** Not a spread: a list may be longer than a call's arguments may be. */
+function append<T>(list: T[], more: readonly T[]): void {
+  for (const one of more) list.push(one);
 }
 
 /** Whether two ascending lists share a number. */
@@ -206,22 +224,22 @@ function* placesOf(phrase: readonly string[], words: readonly string[]): Generat
 }
 
 function withCoverage(
-  matches: readonly (readonly Match[])[],
+  candidates: readonly (readonly Candidate[])[],
   hypothesisLength: number,
   referenceLength: number,
 ): PossibleMatches {
-  const hypothesisCoverage = new Uint16Array(hypothesisLength);
-  const referenceCoverage = new Uint16Array(referenceLength);
-  for (const candidates of matches) {
-    for (const match of candidates) {
-      cover(hypothesisCoverage, match.hypothesisStart, match.hypothesisLength);
-      cover(referenceCoverage, match.referenceStart, match.referenceLength);
+  const hypothesisCoverage = new Uint8ClampedArray(hypothesisLength);
+  const referenceCoverage = new Uint8ClampedArray(referenceLength);
+  candidates.forEach((list, referenceStart) => {
+    for (const candidate of list) {
+      cover(hypothesisCoverage, candidate.hypothesisStart, candidate.hypothesisLength);
+      cover(referenceCoverage, referenceStart, candidate.referenceLength);
     }
-  }
-  return { matches, hypothesisCoverage, referenceCoverage };
+  });
+  return { candidates, hypothesisCoverage, referenceCoverage };
 }
 
-function cover(coverage: Uint16Array, start: number, length: number): void {
+function cover(coverage: Uint8ClampedArray, start: number, length: number): void {
   for (let index = start; index < start + length; index++) {
     coverage[index] = (coverage[index] ?? 0) + 1;
   }
