@@ -1,17 +1,14 @@
-import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { once } from 'node:events';
 import { UserError } from '../base/errors.js';
 import { loadModel } from '../decoding/index.js';
-import { DECODING_TYPES } from '../checkpoint/index.js';
-import { DEVICES } from '../runtime/index.js';
 import type { BotOptions } from '../serving/bots/bot.js';
 import { defined, wholeNumber } from './arguments.js';
 import { dataFile } from './data-file.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
-  DTYPE_HELP,
   commandWithGenerationFlags,
-  helpingModels,
+  speakerOptions,
   toGenerationOptions,
 } from './generation-flags.js';
 import { Interrupt } from './interrupt.js';
@@ -77,11 +74,6 @@ function serviceCommand({ name, title, variable, tokenHelp, start }: Service): C
     .option('--greeting <text>', 'what it says at /start')
     .option('--slots <count>', 'replies generated side by side', wholeNumber(1), 4)
     .option('--api-root <address>', `the address of the API, if not ${title}'s own`)
-    .addOption(
-      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
-    )
-    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
-    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',
       `\nExample:\n  ${variable}=… dialogpt bot ${name} --model medium --allow alice bob`,
@@ -95,10 +87,8 @@ function serviceCommand({ name, title, variable, tokenHelp, start }: Service): C
       }
       const generation = await toGenerationOptions(flags);
       await using model = await loadModel(await findModel(flags.model), {
-        device: flags.device,
+        ...(await speakerOptions(flags)),
         slots: flags.slots,
-        ...defined({ threads: flags.threads, dtype: flags.dtype }),
-        ...(await helpingModels(flags)),
       });
       const { BotMemory } = await import('../serving/bots/memory.js');
       const memory = await BotMemory.open(flags.memory);

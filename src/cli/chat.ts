@@ -1,17 +1,14 @@
-import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
 import { messageOf, UserError } from '../base/errors.js';
-import { DECODING_TYPES } from '../checkpoint/index.js';
 import { loadModel } from '../decoding/index.js';
-import { DEVICES } from '../runtime/index.js';
 import { errors, output } from './colors.js';
-import { defined, wholeNumber } from './arguments.js';
+import { wholeNumber } from './arguments.js';
 import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-session.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
   commandWithGenerationFlags,
-  DTYPE_HELP,
-  helpingModels,
+  speakerOptions,
   toGenerationOptions,
 } from './generation-flags.js';
 import { defaultHistoryFile, loadLineHistory, saveLineHistory } from './line-history.js';
@@ -43,11 +40,6 @@ export function chatCommand(): CommandUnknownOpts {
     .option('--show-candidates', 'show all candidates with their scores on standard error')
     .option('--history-file <file>', 'where typed lines are kept for the arrow keys')
     .option('--no-history-file', 'keep no typed lines')
-    .addOption(
-      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
-    )
-    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
-    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText(
       'after',
       `\nIn the conversation:\n${CHAT_HELP}\n\nExample:\n  dialogpt chat --model my-model\n  echo "Hello!" | dialogpt chat --model my-model --once\n  dialogpt chat --model my-model --num-candidates 16 --rerank mmi --reverse-model my-reverse-model --show-candidates\n  dialogpt chat --model my-model --self 20 --greeting "How was your day?"`,
@@ -56,11 +48,10 @@ export function chatCommand(): CommandUnknownOpts {
       const options = await toGenerationOptions(flags);
       const { self, greeting } = flags;
       const showCandidates = flags.showCandidates === true;
-      await using model = await loadModel(await findModel(flags.model), {
-        device: flags.device,
-        ...defined({ threads: flags.threads, dtype: flags.dtype }),
-        ...(await helpingModels(flags)),
-      });
+      await using model = await loadModel(
+        await findModel(flags.model),
+        await speakerOptions(flags),
+      );
       const session = new ChatSession(model, { options, greeting, showCandidates }, terminalOutput);
       if (self !== undefined) {
         await talkToItself(session, typeof self === 'number' ? self : SELF_TURNS);

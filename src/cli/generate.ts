@@ -1,4 +1,4 @@
-import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,12 +14,9 @@ import {
   ResponseFile,
   responsesAtOnce,
 } from '../decoding/index.js';
-import { DECODING_TYPES } from '../checkpoint/index.js';
-import { DEVICES } from '../runtime/index.js';
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
-  DTYPE_HELP,
   commandWithGenerationFlags,
   helpingModels,
   toGenerationOptions,
@@ -57,11 +54,6 @@ export function generateCommand(): CommandUnknownOpts {
       wholeNumber(1),
       DEFAULT_BATCH_SIZE,
     )
-    .addOption(
-      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
-    )
-    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
-    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
     .addHelpText('after', HELP)
     .action(async (flags) => {
       const { input, out, batchSize, device, threads } = flags;

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
+import { DECODING_TYPES, type DecodingType } from '../checkpoint/index.js';
 import {
   type GenerationOptions,
   generationOptions,
@@ -8,11 +9,16 @@ import {
   type NamedRanker,
   namedRankers,
 } from '../decoding/index.js';
+import { type Device, DEVICES } from '../runtime/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
 
 const positive = (value: number) => value > 0;
 const share = (value: number) => value > 0 && value <= 1;
+
+/** What `--dtype` is, for every command that loads a model to decode with. */
+export const DTYPE_HELP =
+  'what weights are while it computes (fp32); int8 is faster and a little less exact';
 
 /** What the flags of {@link commandWithGenerationFlags} read. */
 export type GenerationFlags = Readonly<{
@@ -51,6 +57,9 @@ export type GenerationFlags = Readonly<{
   persona?: string[];
   maxHistoryTurns?: number;
   seed?: number;
+  device: Device;
+  dtype?: DecodingType;
+  threads?: number;
 }>;
 
 /** `true`, `false` or `never`, as `early_stopping` takes them. */
@@ -61,7 +70,8 @@ function stopping(text: string): boolean | 'never' {
 }
 
 /**
- * A command that decodes, with the flags of decoding, named as in Hugging Face's `generate`.
+ * A command that decodes, with the flags of decoding, named as in Hugging Face's `generate`, and
+ * those of where to compute.
  * {@link toGenerationOptions} makes the library's options of what they read.
  */
 export function commandWithGenerationFlags(name: string): Command<[], GenerationFlags> {
@@ -166,12 +176,13 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
       'turns of the conversation to read (5; 0 is all that fit)',
       wholeNumber(0),
     )
-    .option('--seed <number>', 'makes replies repeatable', wholeNumber(0));
+    .option('--seed <number>', 'makes replies repeatable', wholeNumber(0))
+    .addOption(
+      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
+    )
+    .addOption(new Option('--dtype <type>', DTYPE_HELP).choices(DECODING_TYPES))
+    .option('--threads <count>', 'threads to compute with', wholeNumber(1));
 }
-
-/** What `--dtype` is, for every command that loads a model to decode with. */
-export const DTYPE_HELP =
-  'what weights are while it computes (fp32); int8 is faster and a little less exact';
 
 /** Flags as options of the library; options that contradict each other are named as flags. */
 export async function toGenerationOptions(flags: GenerationFlags): Promise<GenerationOptions> {
@@ -266,6 +277,12 @@ export async function findRankers(names: readonly string[]): Promise<NamedRanker
     found.push({ ...ranker, path: await findModel(ranker.path) });
   }
   return found;
+}
+
+/** How the speaker is loaded, with the models that help it. */
+export async function speakerOptions(flags: GenerationFlags): Promise<LoadOptions> {
+  const { device, dtype, threads } = flags;
+  return { device, ...defined({ dtype, threads }), ...(await helpingModels(flags)) };
 }
 
 /** The models besides the speaker that the flags name. */

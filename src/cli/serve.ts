@@ -47,7 +47,7 @@ export function serveCommand(): CommandUnknownOpts {
       number('a number of at least 0', (value) => value >= 0),
       30,
     )
-    .option('--safety', 'withhold replies with blocked words; they then come whole')
+    .option('--safety', 'withhold replies with blocked words, whatever a request asks for')
     .option('--block-list <file>', 'the words and phrases to block, one a line; with --safety')
     .option('--persona <lines...>', 'what the speaker is like, where a request does not say')
     .option(

@@ -4,6 +4,27 @@
 // is out of the ordinary is handed to `mend`, which answers with the same line in ordinary form.
 
 import { isDigit, isSpace, makeRoom, writeCharacter } from './characters.asc';
+import {
+  BACKSLASH,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  MINUS,
+  NULL,
+  OPEN_OBJECT,
+  QUOTE,
+  SLASH,
+  SPACE,
+  after,
+  copyString,
+  escaped,
+  expectPlain,
+  isWord,
+  readCharacter,
+  readString,
+  skipString,
+  skipValue,
+} from './json.asc';
 
 /** Writes the line, in ordinary form, where `reserve` says; its length, or 0 for no JSON object. */
 declare function mend(start: usize, length: i32): i32;
@@ -26,18 +47,6 @@ const HEADER: usize = 28;
 const PADDING: usize = 64;
 
 const LINE_FEED: u8 = 0x0a;
-const SPACE: u8 = 0x20;
-const QUOTE: u8 = 0x22;
-const COMMA: u8 = 0x2c;
-const MINUS: u8 = 0x2d;
-const DOT: u8 = 0x2e;
-const SLASH: u8 = 0x2f;
-const COLON: u8 = 0x3a;
-const OPEN_LIST: u8 = 0x5b;
-const BACKSLASH: u8 = 0x5c;
-const CLOSE_LIST: u8 = 0x5d;
-const OPEN_OBJECT: u8 = 0x7b;
-const CLOSE_OBJECT: u8 = 0x7d;
 
 // The settings and places of the block at hand.
 let kind: i32 = 0;
@@ -143,7 +152,7 @@ function findLineEnd(start: usize): usize {
   }
 }
 
-// ---- JSON ----------------------------------------------------------------------------------
+// ---- Fields --------------------------------------------------------------------------------
 
 // The fields' values in the line at hand; a start of 0 where a field is missing.
 let idStart: usize = 0;
@@ -162,9 +171,6 @@ let hasNumber: bool = false;
 /** `author` of comments, `score` and `domain` of submissions. */
 let present: i32 = 0;
 
-/** Whether the string read last has escapes. */
-let escaped: bool = false;
-
 /**
  * Reads an object without white space between its tokens, or with one space after `:` and `,`, and
  * remembers its fields. Returns the position after it, or 0 where anything is out of the ordinary.
@@ -178,7 +184,7 @@ function readObject(start: usize): usize {
   while (true) {
     if (load<u8>(at) != QUOTE) return 0;
     const key = at + 1;
-    escaped = false;
+    expectPlain();
     at = skipString(key);
     if (at == 0 || escaped || load<u8>(at) != COLON) return 0;
     const length = <i32>(at - 1 - key);
@@ -190,10 +196,6 @@ function readObject(start: usize): usize {
     if (next != COMMA) return 0;
     at += load<u8>(at + 1) == SPACE ? 2 : 1;
   }
-}
-
-function isWord(start: usize, word: StaticArray<u8>): bool {
-  return memory.compare(start, changetype<usize>(word), word.length) == 0;
 }
 
 const ID: StaticArray<u8> = [0x69, 0x64];
@@ -208,9 +210,6 @@ const PERMALINK: StaticArray<u8> = [0x70, 0x65, 0x72, 0x6d, 0x61, 0x6c, 0x69, 0x
 const NUM_COMMENTS: StaticArray<u8> = [
   0x6e, 0x75, 0x6d, 0x5f, 0x63, 0x6f, 0x6d, 0x6d, 0x65, 0x6e, 0x74, 0x73,
 ];
-const NULL: StaticArray<u8> = [0x6e, 0x75, 0x6c, 0x6c];
-const TRUE: StaticArray<u8> = [0x74, 0x72, 0x75, 0x65];
-const FALSE: StaticArray<u8> = [0x66, 0x61, 0x6c, 0x73, 0x65];
 const DELETED: StaticArray<u8> = [0x5b, 0x64, 0x65, 0x6c, 0x65, 0x74, 0x65, 0x64, 0x5d];
 
 function commentField(key: usize, length: i32, value: usize): usize {
@@ -252,11 +251,6 @@ function submissionField(key: usize, length: i32, value: usize): usize {
   return skipValue(value, 0);
 }
 
-/** The position after a string, or 0 where the value is none. */
-function readString(value: usize): usize {
-  return load<u8>(value) == QUOTE ? skipString(value + 1) : 0;
-}
-
 /** Reads a whole number of at most 15 digits; `null` counts as 0 for a score. */
 function readNumber(value: usize): usize {
   hasNumber = true;
@@ -275,176 +269,6 @@ function readNumber(value: usize): usize {
   if (next != COMMA && next != CLOSE_OBJECT) return 0;
   number = <f64>(isNegative ? -whole : whole);
   return at;
-}
-
-/** How deep lists and objects are followed. */
-const DEEPEST: i32 = 16;
-
-/** The position after a value, or 0. */
-function skipValue(value: usize, depth: i32): usize {
-  const first = load<u8>(value);
-  if (first == QUOTE) return skipString(value + 1);
-  if (first == 0x6e) return isWord(value, NULL) ? value + 4 : 0;
-  if (first == 0x74) return isWord(value, TRUE) ? value + 4 : 0;
-  if (first == 0x66) return isWord(value, FALSE) ? value + 5 : 0;
-  if (first != OPEN_LIST && first != OPEN_OBJECT) return skipNumber(value);
-  if (depth == DEEPEST) return 0;
-  const close = first == OPEN_LIST ? CLOSE_LIST : CLOSE_OBJECT;
-  let at = value + 1;
-  if (load<u8>(at) == close) return at + 1;
-  while (true) {
-    if (close == CLOSE_OBJECT) {
-      at = readString(at);
-      if (at == 0 || load<u8>(at) != COLON) return 0;
-      at += load<u8>(at + 1) == SPACE ? 2 : 1;
-    }
-    at = skipValue(at, depth + 1);
-    if (at == 0) return 0;
-    const next = load<u8>(at);
-    if (next == close) return at + 1;
-    if (next != COMMA) return 0;
-    at += load<u8>(at + 1) == SPACE ? 2 : 1;
-  }
-}
-
-/** The position after a number with neither leading zeros nor an exponent, or 0. */
-function skipNumber(value: usize): usize {
-  const first = load<u8>(value) == MINUS ? value + 1 : value;
-  const end = skipDigits(first);
-  if (end == first || (load<u8>(first) == 0x30 && end > first + 1)) return 0;
-  if (load<u8>(end) != DOT) return end;
-  const fractionEnd = skipDigits(end + 1);
-  return fractionEnd > end + 1 ? fractionEnd : 0;
-}
-
-function skipDigits(start: usize): usize {
-  let at = start;
-  while (isDigit(load<u8>(at))) at++;
-  return at;
-}
-
-/** The position after the string whose characters begin at `start`, or 0. */
-function skipString(start: usize): usize {
-  const quotes = i8x16.splat(QUOTE);
-  const backslashes = i8x16.splat(BACKSLASH);
-  const spaces = i8x16.splat(SPACE);
-  let at = start;
-  while (true) {
-    const bytes = v128.load(at);
-    const stops = i8x16.bitmask(
-      v128.or(
-        v128.or(i8x16.eq(bytes, quotes), i8x16.eq(bytes, backslashes)),
-        i8x16.lt_u(bytes, spaces),
-      ),
-    );
-    if (stops == 0) {
-      at += 16;
-      continue;
-    }
-    at += ctz(stops);
-    const stop = load<u8>(at);
-    if (stop == QUOTE) return at + 1;
-    if (stop != BACKSLASH) return 0;
-    escaped = true;
-    at = skipEscape(at + 1);
-    if (at == 0) return 0;
-  }
-}
-
-/** The position after the escape whose letter is at `at`, or 0. */
-function skipEscape(at: usize): usize {
-  switch (load<u8>(at)) {
-    case QUOTE:
-    case BACKSLASH:
-    case SLASH:
-    case 0x62:
-    case 0x66:
-    case 0x6e:
-    case 0x72:
-    case 0x74:
-      return at + 1;
-    case 0x75:
-      return hexadecimal(at + 1) < 0 ? 0 : at + 5;
-    default:
-      return 0;
-  }
-}
-
-/** Four hexadecimal digits' value, or −1. */
-function hexadecimal(start: usize): i32 {
-  let value = 0;
-  for (let at = start; at < start + 4; at++) {
-    const byte = load<u8>(at);
-    const letter = (byte | 0x20) - 0x61;
-    if (isDigit(byte)) value = (value << 4) | (byte - 0x30);
-    else if (letter < 6) value = (value << 4) | (letter + 10);
-    else return -1;
-  }
-  return value;
-}
-
-// ---- Text ----------------------------------------------------------------------------------
-
-/** Where the character after the one that was read last begins. */
-let after: usize = 0;
-
-/** Reads a character of a string that was found in order: plain, in UTF-8, or an escape. */
-function readCharacter(at: usize): u32 {
-  const first = <u32>load<u8>(at);
-  if (first == BACKSLASH) return readEscape(at + 1);
-  if (first < 0x80) {
-    after = at + 1;
-    return first;
-  }
-  const second = (<u32>load<u8>(at + 1)) & 0x3f;
-  if (first < 0xe0) {
-    after = at + 2;
-    return ((first & 0x1f) << 6) | second;
-  }
-  const third = (<u32>load<u8>(at + 2)) & 0x3f;
-  if (first < 0xf0) {
-    after = at + 3;
-    return ((first & 0x0f) << 12) | (second << 6) | third;
-  }
-  after = at + 4;
-  return ((first & 0x07) << 18) | (second << 12) | (third << 6) | (load<u8>(at + 3) & 0x3f);
-}
-
-function readEscape(at: usize): u32 {
-  after = at + 1;
-  const letter = <u32>load<u8>(at);
-  switch (letter) {
-    case 0x62:
-      return 0x08;
-    case 0x66:
-      return 0x0c;
-    case 0x6e:
-      return 0x0a;
-    case 0x72:
-      return 0x0d;
-    case 0x74:
-      return 0x09;
-    case 0x75:
-      break;
-    default:
-      return letter;
-  }
-  after = at + 5;
-  const high = <u32>hexadecimal(at + 1);
-  if ((high & 0xf800) != 0xd800) return high;
-  // Half a surrogate pair is no character: what UTF-8 writes for it is U+FFFD.
-  if (high >= 0xdc00 || load<u8>(at + 5) != BACKSLASH || load<u8>(at + 6) != 0x75) return 0xfffd;
-  const low = <u32>hexadecimal(at + 7);
-  if ((low & 0xfc00) != 0xdc00) return 0xfffd;
-  after = at + 11;
-  return 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
-}
-
-/** Copies a string's characters and returns the position after them. */
-function copyString(start: usize, end: usize, to: usize): usize {
-  let place = to;
-  for (let at = start; at < end; at = after) place = writeCharacter(place, readCharacter(at));
-  return place;
 }
 
 // What was found in the text copied last.
