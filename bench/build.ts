@@ -78,6 +78,7 @@ async function measureStages(corpus: string, folder: string) {
     maxSequenceLength: 128,
     reverse: false,
     twoTurn: false,
+    maxTurns: [0],
     long: 'split',
     join: false,
     normalizeData: false,

@@ -31,6 +31,11 @@ export function dataBuildCommand(): CommandUnknownOpts {
     .option('--max-seq-len <tokens>', 'the longest example', wholeNumber(2), 128)
     .option('--reverse', 'learn the turns backwards, for the reverse model of MMI')
     .option('--two-turn', 'take only the first two turns')
+    .option(
+      '--max-turns <counts...>',
+      'cut conversations after so many turns (0: not at all); with several counts, take each conversation once for each, to learn its turns after short and long histories',
+      (text: string, before: number[] | undefined) => [...(before ?? []), turnCount(text)],
+    )
     .addOption(
       new Option(
         '--long <mode>',
@@ -75,6 +80,7 @@ interruption, and it goes on. Details: docs/data.md.
 
 Examples:
   dialogpt data build --corpus chats.tsv --out chats --validation 0.05
+  dialogpt data build --corpus chats.tsv --out chats --max-turns 0 2
   dialogpt data build --corpus train.tsv.zst --out reddit --validation valid.tsv --deduplicate`,
     )
     .action(async (flags) => {
@@ -105,6 +111,15 @@ Examples:
         throw new InterruptedError('Interrupted; run the same command again, and it goes on.');
       }
     });
+}
+
+const turnsGiven = wholeNumber(0);
+
+/** The most turns of an example: 0, or at least a turn and its answer. */
+function turnCount(text: string): number {
+  const count = turnsGiven(text);
+  if (count === 1) throw new InvalidArgumentError('Give 0, or at least 2: a turn and its answer.');
+  return count;
 }
 
 /** A share from 0 to below 1, or else a file. */

@@ -9,7 +9,7 @@ import { type Split, SPLITS } from './dataset.js';
 import { exampleSize, type TokenizedDialogue } from './example.js';
 import { linesOf } from './line-batches.js';
 import { type ShardRow, writeShard } from './shard.js';
-import { inputLength, splitDialogue } from './split.js';
+import { cutByTurns, inputLength, splitDialogue } from './split.js';
 
 /** Lines between two reports of progress. */
 const REPORT_LINES = 256;
@@ -109,18 +109,38 @@ class Block {
     }
     this.#counts.conversations += 1;
     const dialogue = this.#tokenize(turns);
-    const { maxSequenceLength, long, validation } = this.#settings;
-    const { pieces, dropped, longTurns } =
-      dialogue.turns.length < 2
-        ? { pieces: [], dropped: 0, longTurns: 0 }
-        : splitDialogue(dialogue, maxSequenceLength, long);
-    this.#counts.dropped += dropped;
-    this.#counts.longTurns += longTurns;
-    if (pieces.length === 0 && dropped === 0) this.#counts.withoutResponse += 1;
+    const { maxTurns, validation } = this.#settings;
     const held = validation > 0 && hashShare(turns) < validation;
     const split = this.#split ?? (held ? 'validation' : 'train');
-    for (const piece of pieces) this.#collectors[split].add(line, piece);
+    for (const [cut, most] of maxTurns.entries()) {
+      if (cut === 0) this.#addCut(line, split, dialogue, most, true);
+      else if (split === 'train') this.#addCut(line, split, dialogue, most, false);
+    }
     return true;
+  }
+
+  /** Adds what becomes of a conversation when it is cut after every so many turns. */
+  #addCut(
+    line: number,
+    split: Split,
+    dialogue: TokenizedDialogue,
+    mostTurns: number,
+    counted: boolean,
+  ): void {
+    const { maxSequenceLength, long } = this.#settings;
+    const count = { pieces: 0, dropped: 0, longTurns: 0 };
+    for (const part of cutByTurns(dialogue, mostTurns)) {
+      if (part.turns.length < 2) continue;
+      const { pieces, dropped, longTurns } = splitDialogue(part, maxSequenceLength, long);
+      count.pieces += pieces.length;
+      count.dropped += dropped;
+      count.longTurns += longTurns;
+      for (const piece of pieces) this.#collectors[split].add(line, piece);
+    }
+    if (!counted) return;
+    this.#counts.dropped += count.dropped;
+    this.#counts.longTurns += count.longTurns;
+    if (count.pieces === 0 && count.dropped === 0) this.#counts.withoutResponse += 1;
   }
 
   /** Turns as token ids, as the original's `_get_inputs_from_text` prepares them. */

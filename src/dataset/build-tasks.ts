@@ -9,6 +9,8 @@ export const buildSettingsSchema = z.object({
   maxSequenceLength: z.number(),
   reverse: z.boolean(),
   twoTurn: z.boolean(),
+  /** The most turns of an example, one cut of each conversation for each number; 0 is all. */
+  maxTurns: z.array(z.number()).readonly(),
   long: z.enum(LONG_MODES),
   join: z.boolean(),
   normalizeData: z.boolean(),

@@ -40,6 +40,13 @@ export interface BuildOptions {
   readonly reverse?: boolean;
   /** Take only the first two turns. */
   readonly twoTurn?: boolean;
+  /**
+   * The most turns of an example, each piece after the first starting with the turn before it; 0
+   * is all turns. With several numbers each conversation is taken once for each of them, so that
+   * its turns are learnt after short and after long histories; what is held out is taken for the
+   * first number alone. `[0]`.
+   */
+  readonly maxTurns?: readonly number[];
   /** What becomes of long dialogues; `split`, or with `compat`, `compat`. */
   readonly long?: LongMode;
   /**
@@ -341,13 +348,14 @@ class Build {
         `${this.#corpus}: nothing to train on was found in ${counts.conversations} conversations; each line must be "turn EOS turn <tab> response".`,
       );
     }
-    const { maxSequenceLength, reverse, twoTurn, long } = this.#settings;
+    const { maxSequenceLength, reverse, twoTurn, maxTurns, long } = this.#settings;
     return {
       format: 'dialogpt-dataset-2',
       corpus: this.#corpus,
       maxSequenceLength,
       reverse,
       twoTurn,
+      maxTurns,
       long,
       endOfText: this.#tokenizer.endOfText,
       counts,
@@ -392,11 +400,15 @@ function splitOf(results: readonly BlockResult[], split: Split): SplitDescriptio
 }
 
 function settingsOf(options: BuildOptions): BuildSettings {
-  const { compat = false } = options;
+  const { compat = false, maxTurns = [0] } = options;
+  if (maxTurns.length === 0 || maxTurns.some((most) => most < 0 || most === 1)) {
+    throw new UserError('maxTurns: give 0, or at least 2: a turn and its answer.');
+  }
   return {
     maxSequenceLength: options.maxSequenceLength ?? 128,
     reverse: options.reverse ?? false,
     twoTurn: options.twoTurn ?? false,
+    maxTurns: [...maxTurns],
     long: options.long ?? (compat ? 'compat' : 'split'),
     join: options.join ?? false,
     normalizeData: options.normalizeData ?? false,

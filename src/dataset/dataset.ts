@@ -32,6 +32,7 @@ const datasetSchema = z.object({
   maxSequenceLength: z.number().int().positive(),
   reverse: z.boolean(),
   twoTurn: z.boolean(),
+  maxTurns: z.array(z.number()).readonly().default([0]),
   long: z.enum(LONG_MODES),
   endOfText: z.number().int().positive(),
   counts: z.object({

@@ -17,6 +17,6 @@ export {
   type TokenizedDialogue,
 } from './example.js';
 export { trainTokenizer } from './vocabulary.js';
-export { LONG_MODES, type LongMode, splitDialogue } from './split.js';
+export { cutByTurns, LONG_MODES, type LongMode, splitDialogue } from './split.js';
 export { DEDUPLICATIONS, type Deduplication } from './seen-dialogues.js';
 export { datasetStatistics, type DatasetStatistics } from './statistics.js';

@@ -70,6 +70,21 @@ export function splitDialogue(
   return { pieces: kept, dropped: learnable.length - kept.length, longTurns };
 }
 
+/**
+ * Cuts a dialogue into parts of at most `mostTurns` turns, each after the first starting with the
+ * turn before it as its context, so that every turn is the answer to one; 0 leaves it whole.
+ */
+export function cutByTurns(dialogue: TokenizedDialogue, mostTurns: number): TokenizedDialogue[] {
+  const { turns, weights } = dialogue;
+  if (mostTurns === 0 || turns.length <= mostTurns) return [dialogue];
+  const parts: TokenizedDialogue[] = [];
+  for (let start = 0; start + 1 < turns.length; start += mostTurns - 1) {
+    const end = start + mostTurns;
+    parts.push({ turns: turns.slice(start, end), weights: weights.slice(start, end) });
+  }
+  return parts;
+}
+
 interface Piece {
   readonly turns: (readonly number[])[];
   readonly weights: number[];

@@ -82,6 +82,25 @@ describe('buildDataset', () => {
     });
   }
 
+  it('takes conversations once for each number of turns, but held-out ones once', async (context) => {
+    const folder = await temporaryFolder(context);
+    const lines = range(0, 40).map((line) => `hello ${line} EOS how are you EOS fine\tgood`);
+    const corpus = await corpusOf(folder, lines);
+    const build = async (maxTurns: readonly number[]) => {
+      const out = join(folder, maxTurns.join('-'));
+      return (await buildDataset(corpus, out, small, { maxTurns, validation: 0.3 })).splits;
+    };
+    const whole = await build([0]);
+    const pairs = await build([2]);
+    const both = await build([0, 2]);
+    assert.ok(whole.validation.examples > 0);
+    assert.equal(pairs.train.examples, 3 * whole.train.examples);
+    assert.equal(pairs.train.labels, whole.train.labels);
+    assert.equal(both.train.examples, 4 * whole.train.examples);
+    assert.deepEqual(both.validation, whole.validation);
+    await assert.rejects(build([0, 1]), UserError);
+  });
+
   const sample = sharedData('reddit-sample');
   for (const [name, options] of [
     ['train.128', { maxSequenceLength: 128 }],

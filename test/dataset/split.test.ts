@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { at, range } from '../../src/base/arrays.js';
 import {
+  cutByTurns,
   labelCount,
   splitDialogue,
   toExample,
@@ -29,6 +30,29 @@ const ofLengths = (...lengths: number[]): TokenizedDialogue => ({
 });
 const lengthsOf = (pieces: readonly TokenizedDialogue[]) =>
   pieces.map(({ turns }) => turns.map((turn) => turn.length));
+
+describe('cutByTurns', () => {
+  it('leaves every turn after the first one as an answer, once, after the turn before it', () => {
+    fc.assert(
+      fc.property(dialogues, fc.integer({ min: 2, max: 14 }), (dialogue, most) => {
+        const parts = cutByTurns(dialogue, most);
+        assert.ok(parts.every(({ turns }) => turns.length >= 2 && turns.length <= most));
+        const answers = parts.flatMap(({ turns, weights }) =>
+          turns.slice(1).map((turn, index) => [turns[index], turn, weights[index + 1]]),
+        );
+        const all = dialogue.turns
+          .slice(1)
+          .map((turn, index) => [dialogue.turns[index], turn, dialogue.weights[index + 1]]);
+        assert.deepEqual(answers, all);
+      }),
+    );
+  });
+
+  it('0: leaves a dialogue whole', () => {
+    const dialogue = ofLengths(1, 2, 3);
+    assert.deepEqual(cutByTurns(dialogue, 0), [dialogue]);
+  });
+});
 
 describe('splitDialogue', () => {
   it('split: makes no example longer than the limit', () => {
