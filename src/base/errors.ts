@@ -50,3 +50,12 @@ export async function withFileErrors<T>(path: string, work: () => Promise<T>): P
     throw explainFileError(error, path);
   }
 }
+
+/** The first thing that a check of outside data found wrong, and where in it. */
+export function describeIssue({
+  issues: [issue],
+}: {
+  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+}): string {
+  return `${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? ''}`;
+}

@@ -28,7 +28,7 @@ export { downloadModel, type HubOptions } from './hub.js';
 export { listCachedModels } from './hub-cache.js';
 export { type DownloadProgress } from './hub-download.js';
 export { type HubSettings, hubSettings } from './hub-settings.js';
-export { resolveModel, SHORT_NAMES } from './resolve.js';
+export { DEFAULT_MODEL, resolveModel, SHORT_NAMES } from './resolve.js';
 export { convertModel, FORMATS } from './convert.js';
 export { describeModel, type ModelDescription } from './describe.js';
 export { verifyModel, type VerifiedFile } from './verify.js';

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
 import { downloadModel, type HubOptions } from './hub.js';
@@ -9,9 +10,20 @@ export const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
   ['large', 'microsoft/DialoGPT-large'],
 ]);
 
+/** The model that is talked to where none is named; it comes with the package. */
+export const DEFAULT_MODEL = 'small-talk';
+
+/** The models that come with the package, which is above the compiled program. */
+const PACKAGED_MODELS = new Map(
+  [DEFAULT_MODEL, 'small-talk-reverse'].map((name) => [
+    name,
+    join(import.meta.dirname, '../../../models', name),
+  ]),
+);
+
 /**
- * Finds the model that a person named: a local folder or file; `small`, `medium` or `large`; or a
- * model of the hub (`gpt2`, `microsoft/DialoGPT-small`, with `@REVISION` behind it if wanted),
+ * Finds the model that a person named: a local folder or file; `small-talk`, which comes with the
+ * package; `small`, `medium` or `large`; or a model of the hub (`gpt2`, `microsoft/DialoGPT-small`, with `@REVISION` behind it if wanted),
  * which is downloaded into the cache.
  *
  * @returns the path of a local folder or file.
@@ -19,6 +31,8 @@ export const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
  */
 export async function resolveModel(name: string, options: HubOptions = {}): Promise<string> {
   if (await exists(name)) return name;
+  const packaged = PACKAGED_MODELS.get(name);
+  if (packaged !== undefined) return packaged;
   const [id = '', revision] = name.split(/@(.*)/s);
   if (/^[./~]|\\|\/.*\/|\.(?:safetensors|bin|pkl|pth|pt|json)$/.test(id)) {
     throw new UserError(`${name}: no such file or folder; check the path.`);

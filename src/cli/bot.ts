@@ -1,6 +1,7 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { once } from 'node:events';
 import { UserError } from '../base/errors.js';
+import { DEFAULT_MODEL } from '../checkpoint/index.js';
 import { loadModel } from '../decoding/index.js';
 import type { BotOptions } from '../serving/bots/bot.js';
 import { defined, wholeNumber } from './arguments.js';
@@ -66,7 +67,7 @@ export function botCommand(): CommandUnknownOpts {
 function serviceCommand({ name, title, variable, tokenHelp, start }: Service): CommandUnknownOpts {
   return commandWithGenerationFlags(name)
     .description(`let a model talk on ${title}`)
-    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
+    .option('--model <name>', `the model: ${MODEL_HELP}`, DEFAULT_MODEL)
     .option('--token <token>', `${tokenHelp}; better in ${variable}`)
     .option('--memory <file>', 'where conversations are kept', dataFile(`${name}.sqlite`))
     .option('--allow <who...>', 'ids of people or chats, or names, that may talk; all if not given')
@@ -86,8 +87,9 @@ function serviceCommand({ name, title, variable, tokenHelp, start }: Service): C
         );
       }
       const generation = await toGenerationOptions(flags);
-      await using model = await loadModel(await findModel(flags.model), {
-        ...(await speakerOptions(flags)),
+      const path = await findModel(flags.model);
+      await using model = await loadModel(path, {
+        ...(await speakerOptions(flags, path)),
         slots: flags.slots,
       });
       const { BotMemory } = await import('../serving/bots/memory.js');

@@ -1,6 +1,7 @@
 import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
 import { messageOf, UserError } from '../base/errors.js';
+import { DEFAULT_MODEL } from '../checkpoint/index.js';
 import { loadModel } from '../decoding/index.js';
 import { errors, output } from './colors.js';
 import { wholeNumber } from './arguments.js';
@@ -33,7 +34,7 @@ const terminalOutput: ChatOutput = {
 export function chatCommand(): CommandUnknownOpts {
   return commandWithGenerationFlags('chat')
     .description('talk to a model in the terminal')
-    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
+    .option('--model <name>', `the model: ${MODEL_HELP}`, DEFAULT_MODEL)
     .option('--once', 'reply to one line and leave')
     .option('--greeting <text>', 'what the model says first')
     .option('--self [turns]', 'the model talks to itself, from the greeting on', wholeNumber(1))
@@ -48,10 +49,8 @@ export function chatCommand(): CommandUnknownOpts {
       const options = await toGenerationOptions(flags);
       const { self, greeting } = flags;
       const showCandidates = flags.showCandidates === true;
-      await using model = await loadModel(
-        await findModel(flags.model),
-        await speakerOptions(flags),
-      );
+      const path = await findModel(flags.model);
+      await using model = await loadModel(path, await speakerOptions(flags, path));
       const session = new ChatSession(model, { options, greeting, showCandidates }, terminalOutput);
       if (self !== undefined) {
         await talkToItself(session, typeof self === 'number' ? self : SELF_TURNS);

@@ -3,7 +3,7 @@ import { type Progress, showProgress } from './progress.js';
 
 /** How the help of every command describes what may be given as a model. */
 export const MODEL_HELP =
-  'a folder or file; small, medium, large; or a name on the hub, with @revision if wanted';
+  'a folder or file; small-talk, small, medium, large; or a name on the hub, with @revision if wanted';
 
 /** Finds the model that a person named; a download is shown on standard error. */
 export async function findModel(name: string): Promise<string> {

@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linesOf, readLines } from '../base/files.js';
 import { type Rank, readRank } from '../base/rank.js';
+import { DEFAULT_MODEL } from '../checkpoint/index.js';
 import {
   DEFAULT_BATCH_SIZE,
   type GeneratedResponse,
@@ -11,8 +12,10 @@ import {
   type LoadOptions,
   loadModel,
   readContexts,
+  readModelDefaults,
   ResponseFile,
   responsesAtOnce,
+  withDefaults,
 } from '../decoding/index.js';
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
@@ -43,7 +46,7 @@ Examples:
 export function generateCommand(): CommandUnknownOpts {
   return commandWithGenerationFlags('generate')
     .description('respond to many conversations, in batches')
-    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
+    .option('--model <name>', `the model: ${MODEL_HELP}`, DEFAULT_MODEL)
     .option('--input <file>', 'the contexts, one a line; - is standard input', '-')
     .option('--out <file>', 'where the responses go, if not to standard output')
     .option('--json', 'JSON lines, with all candidates and their scores')
@@ -69,7 +72,8 @@ export function generateCommand(): CommandUnknownOpts {
       const contexts = await contextsOf(input);
       const [from, to] = shareOfLines(contexts.length, rank);
       const path = await findModel(flags.model);
-      const helpers = await helpingModels(flags);
+      const own = await readModelDefaults(path);
+      const helpers = await helpingModels(flags, path);
       const settings = {
         model: `${path} ${await fingerprint(path)}`,
         'other models': JSON.stringify(helpers),
@@ -96,7 +100,7 @@ export function generateCommand(): CommandUnknownOpts {
             device,
             // Eight-bit activations depend on what is computed beside them.
             exact: flags.dtype !== 'int8',
-            slots: responsesAtOnce(options, batchSize),
+            slots: responsesAtOnce(withDefaults(own.options, options), batchSize),
             ...defined({ threads, dtype: flags.dtype }),
             ...helpers,
           },

@@ -8,6 +8,7 @@ import {
   type LoadOptions,
   type NamedRanker,
   namedRankers,
+  readModelDefaults,
 } from '../decoding/index.js';
 import { type Device, DEVICES } from '../runtime/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
@@ -280,30 +281,38 @@ export async function findRankers(names: readonly string[]): Promise<NamedRanker
 }
 
 /** How the speaker is loaded, with the models that help it. */
-export async function speakerOptions(flags: GenerationFlags): Promise<LoadOptions> {
+export async function speakerOptions(flags: GenerationFlags, path: string): Promise<LoadOptions> {
   const { device, dtype, threads } = flags;
-  return { device, ...defined({ dtype, threads }), ...(await helpingModels(flags)) };
+  return { device, ...defined({ dtype, threads }), ...(await helpingModels(flags, path)) };
 }
 
-/** The models besides the speaker that the flags name. */
+/**
+ * The models besides the speaker that the flags name.
+ *
+ * @param path the speaker's
+ */
 export async function helpingModels(
   flags: GenerationFlags,
+  path: string,
 ): Promise<Pick<LoadOptions, 'reverseModel' | 'rankers' | 'safetyClassifier'>> {
-  const { safetyClassifier: path, safetyLabels: labels } = flags;
+  const { safetyClassifier, safetyLabels: labels } = flags;
   return {
-    ...(await rerankingModels(flags)),
-    ...(path === undefined ? {} : { safetyClassifier: { path, ...defined({ labels }) } }),
+    ...(await rerankingModels(flags, path)),
+    ...(safetyClassifier === undefined
+      ? {}
+      : { safetyClassifier: { path: safetyClassifier, ...defined({ labels }) } }),
   };
 }
 
-async function rerankingModels({
-  rerank,
-  reverseModel,
-  ranker,
-}: GenerationFlags): Promise<Pick<LoadOptions, 'reverseModel' | 'rankers'>> {
+async function rerankingModels(
+  { rerank, reverseModel, ranker }: GenerationFlags,
+  path: string,
+): Promise<Pick<LoadOptions, 'reverseModel' | 'rankers'>> {
   if (rerank === 'mmi') {
-    if (reverseModel === undefined) throw new UsageError('--rerank mmi needs a --reverse-model.');
-    return { reverseModel: await findModel(reverseModel) };
+    if (reverseModel !== undefined) return { reverseModel: await findModel(reverseModel) };
+    if ((await readModelDefaults(path)).reverseModel === undefined) {
+      throw new UsageError('--rerank mmi needs a --reverse-model.');
+    }
   }
   if (rerank === 'ranker') {
     if (ranker === undefined) throw new UsageError('--rerank ranker needs at least one --ranker.');

@@ -2,7 +2,7 @@ import { type CommandUnknownOpts, Command, Option } from '@commander-js/extra-ty
 import { once } from 'node:events';
 import { readText } from '../base/files.js';
 import type { GenerationOptions } from '../decoding/index.js';
-import { DECODING_TYPES } from '../checkpoint/index.js';
+import { DECODING_TYPES, DEFAULT_MODEL } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
 import type { ServerOptions } from '../serving/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
@@ -19,7 +19,7 @@ const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export function serveCommand(): CommandUnknownOpts {
   return new Command('serve')
     .description("serve a model over HTTP: a chat page and OpenAI's API")
-    .requiredOption('--model <name>', `the model: ${MODEL_HELP}`)
+    .option('--model <name>', `the model: ${MODEL_HELP}`, DEFAULT_MODEL)
     .option('--model-name <names...>', "what clients call it (the model's name)")
     .option('--reverse-model <name>', 'a model of reversed conversations, for rerank: mmi')
     .option(

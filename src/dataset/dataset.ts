@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { at } from '../base/arrays.js';
-import { UserError } from '../base/errors.js';
+import { describeIssue, UserError } from '../base/errors.js';
 import { exists, readJson } from '../base/files.js';
 import { type Example, toExample } from './example.js';
 import { LONG_MODES } from './split.js';
@@ -77,11 +77,6 @@ export async function readDescription(folder: string): Promise<DatasetDescriptio
     );
   }
   return parsed.data;
-}
-
-/** The first thing that is wrong, and where. */
-function describeIssue({ issues: [issue] }: z.ZodError): string {
-  return `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`;
 }
 
 /** So many shards at most are held open; each takes 12 bytes a row. */

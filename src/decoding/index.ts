@@ -5,6 +5,7 @@ export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
 export { OnnxClassifier } from './classifier.js';
 export { parseContext, readContexts } from './contexts.js';
+export { type ModelDefaults, readModelDefaults, withDefaults } from './model-defaults.js';
 export {
   DialogModel,
   type FindOptions,

@@ -40,6 +40,7 @@ async function loadRerankers(
 async function start(): Promise<Info> {
   const { path, options: loading } = startSchema.parse(workerData);
   const { device, threads, exact = false, dtype = 'fp32', slots = DEFAULT_SLOTS } = loading;
+  const { defaults = {} } = loading;
   if (exact && dtype === 'int8') {
     throw new UserError('exact and dtype int8 contradict each other; leave out one.');
   }
@@ -64,7 +65,7 @@ async function start(): Promise<Info> {
       return;
     }
     const { task, port } = modelRequest(message);
-    void limit(() => new Service(decoder, tokenizer, helpers, port).serve(task));
+    void limit(() => new Service(decoder, tokenizer, helpers, defaults, port).serve(task));
   });
   return { positions: decoder.config.n_positions, vocabulary: tokenizer.size };
 }

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { ReadableStream } from 'node:stream/web';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { messageOf, UserError } from '../base/errors.js';
-import { type HubOptions, resolveModel } from '../checkpoint/index.js';
+import { DEFAULT_MODEL, type HubOptions, resolveModel } from '../checkpoint/index.js';
+import { readModelDefaults } from './model-defaults.js';
 import { generationOptions, type GenerationOptions } from './options.js';
 import {
   END,
@@ -212,11 +213,14 @@ export class DialogModel {
  *
  * @param name a folder or file; `small`, `medium` or `large`; or a name on the hub such as
  *   `microsoft/DialoGPT-medium`, with `@REVISION` if wanted. The same holds for the models of
- *   `options`.
+ *   `options`. Without a name it is `small-talk`, which comes with the package.
  * @throws UserError if there is no such model or it is damaged.
  */
-export async function loadModel(name: string, options: FindOptions = {}): Promise<DialogModel> {
-  const { hub, signal, reverseModel, rankers = [], ...rest } = options;
+export async function loadModel(
+  name: string = DEFAULT_MODEL,
+  options: FindOptions = {},
+): Promise<DialogModel> {
+  const { hub, signal, rankers = [], ...rest } = options;
   const find = async (model: string) => {
     signal?.throwIfAborted();
     return resolveModel(model, hub);
@@ -224,7 +228,10 @@ export async function loadModel(name: string, options: FindOptions = {}): Promis
   const path = await find(name);
   const found = [];
   for (const ranker of rankers) found.push({ ...ranker, path: await find(ranker.path) });
+  const own = await readModelDefaults(path);
+  const reverseModel = options.reverseModel ?? own.reverseModel;
   const model = await DialogModel.load(path, {
+    defaults: own.options,
     ...rest,
     ...(reverseModel === undefined ? {} : { reverseModel: await find(reverseModel) }),
     ...(found.length === 0 ? {} : { rankers: found }),

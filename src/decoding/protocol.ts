@@ -32,6 +32,8 @@ export const loadOptionsSchema = z.object({
   slots: z.int().min(1).exactOptional(),
   /** A model of reversed conversations, for `rerank: 'mmi'`. */
   reverseModel: z.string().exactOptional(),
+  /** How it replies where a task does not say; the model's own defaults unless given. */
+  defaults: z.custom<GenerationOptions>((value) => typeof value === 'object').exactOptional(),
   /** Ranking models, for `rerank: 'ranker'`. */
   rankers: z.array(rankerSchema).exactOptional(),
   /** What looks at replies besides the block list, where the option `safety` is on. */

@@ -5,6 +5,8 @@ import { messageOf, UserError } from '../base/errors.js';
 import { END_OF_TEXT, type Tokenizer } from '../tokenizer/index.js';
 import { continuationPrompt, reportPrompt, streamContinuation } from './continuation.js';
 import type { Reading } from './decoder.js';
+import { withDefaults } from './model-defaults.js';
+import type { GenerationOptions } from './options.js';
 import type { ModelEvent, ModelTask, ToldToken } from './protocol.js';
 import type { Reader } from './reader.js';
 import { type ReplyServices, streamReply } from './reply.js';
@@ -29,15 +31,24 @@ export class Service {
   readonly #decoder: Reader;
   readonly #tokenizer: Tokenizer;
   readonly #helpers: Helpers;
+  readonly #defaults: GenerationOptions;
   readonly #port: MessagePort;
   #open = true;
   /** What has been chosen and not been told yet. */
   #chosen: ChosenToken[] = [];
 
-  constructor(decoder: Reader, tokenizer: Tokenizer, helpers: Helpers, port: MessagePort) {
+  /** @param defaults how the model replies where a task does not say */
+  constructor(
+    decoder: Reader,
+    tokenizer: Tokenizer,
+    helpers: Helpers,
+    defaults: GenerationOptions,
+    port: MessagePort,
+  ) {
     this.#decoder = decoder;
     this.#tokenizer = tokenizer;
     this.#helpers = helpers;
+    this.#defaults = defaults;
     this.#port = port;
     port.once('close', () => {
       this.#open = false;
@@ -74,7 +85,8 @@ export class Service {
         : {}),
     };
     const reader = this.#reader();
-    const pieces = streamReply(reader, this.#tokenizer, task.history, task.options, services);
+    const options = withDefaults(this.#defaults, task.options);
+    const pieces = streamReply(reader, this.#tokenizer, task.history, options, services);
     for await (const text of pieces) this.#sayPiece(text, logprobs);
     this.#sayPiece('', logprobs);
   }

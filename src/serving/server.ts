@@ -6,7 +6,12 @@ import { setTimeout } from 'node:timers/promises';
 import { basename } from 'node:path';
 import { pino } from 'pino';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
-import { type GenerationOptions, loadModel, type LoadOptions } from '../decoding/index.js';
+import {
+  type GenerationOptions,
+  loadModel,
+  type LoadOptions,
+  readModelDefaults,
+} from '../decoding/index.js';
 import { createApp, type Extension } from './app.js';
 import { ApiKeys } from './auth.js';
 import { ApiError, toApiError } from './errors.js';
@@ -84,7 +89,7 @@ export interface RunningServer {
  *   would be open to everybody.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { host = '127.0.0.1', apiKeys = [], loading = {}, requestTimeout = 120 } = options;
+  const { host = '127.0.0.1', apiKeys = [], requestTimeout = 120 } = options;
   const local = isLoopback(host);
   if (!local && apiKeys.length === 0 && options.allowUnauthenticated !== true) {
     throw new UserError(
@@ -95,6 +100,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     { level: options.logLevel ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination(2),
   );
+  const { reverseModel } = await readModelDefaults(options.model);
+  const loading = { ...(reverseModel === undefined ? {} : { reverseModel }), ...options.loading };
   const metrics = new Metrics();
   const slots = loading.slots ?? DEFAULT_SLOTS;
   const pool = await ModelPool.start({
@@ -121,7 +128,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ...(loading.reverseModel === undefined ? [] : (['mmi'] as const)),
       ...((loading.rankers ?? []).length === 0 ? [] : (['ranker'] as const)),
     ],
-    defaults: options.defaults ?? {},
+    // Candidates to choose from would hold back a stream; a request may ask for them.
+    defaults: { numCandidates: 1, rerank: 'none', ...options.defaults },
     log,
     logMessages: options.logMessages ?? false,
     created: Math.floor(Date.now() / 1000),

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { defined } from '../base/objects.js';
-import { type GenerationOptions, generationOptions } from '../decoding/index.js';
+import {
+  type GenerationOptions,
+  generationOptions,
+  withDefaults as mergeDefaults,
+} from '../decoding/index.js';
 import { ApiError } from './errors.js';
 import type { ModelPool } from './model-pool.js';
 
@@ -37,14 +40,7 @@ export function withDefaults(
   { defaults }: Services,
   options: GenerationOptions,
 ): GenerationOptions {
-  const { temperature, topK, topP, minP, typicalP, ...others } = defaults;
-  const drawing = { temperature, topK, topP, minP, typicalP };
-  const all = {
-    ...others,
-    // Options that draw at random contradict searches that do not.
-    ...(options.doSample === false || (options.numBeams ?? 1) > 1 ? {} : defined(drawing)),
-    ...options,
-  };
+  const all = mergeDefaults(defaults, options);
   generationOptions(all);
   return all;
 }

@@ -51,7 +51,7 @@ describe('a command line that is not understood', () => {
     ['an unknown command', ['trian'], /unknown command 'trian'.*train/s],
     ['an unknown subcommand', ['data', 'biuld'], /unknown command 'biuld'.*build/s],
     ['an unknown flag', ['chat', '--model', 'm', '--tempreature', '1'], /--temperature/],
-    ['a flag that is missing', ['chat'], /--model/],
+    ['a flag that is missing', ['eval', 'perplexity'], /--model/],
     ['a number that is none', ['demo', '--steps', 'many'], /--steps.*whole number/],
     ['a number out of range', ['chat', '--model', 'm', '--top-p', '3'], /--top-p.*up to 1/],
     ['a choice that is none', ['data', 'inspect', 'd', '--split', 'test'], /train, validation/],

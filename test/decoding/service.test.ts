@@ -40,7 +40,7 @@ describe('Service', () => {
       },
     };
     const options = { seed: 1, maxNewTokens: 40, minNewTokens: 40 };
-    const service = new Service(reader, tokenizer, {}, port2);
+    const service = new Service(reader, tokenizer, {}, {}, port2);
     await service.serve({ type: 'reply', history: ['hello'], options, candidates: false });
     assert.equal(reads, 5);
   });
@@ -50,7 +50,7 @@ describe('Service', () => {
     const { port1, port2 } = new MessageChannel();
     const events: ModelEvent[] = [];
     port1.on('message', (message) => events.push(modelEvent(message)));
-    const service = new Service(decoder, tokenizer, {}, port2);
+    const service = new Service(decoder, tokenizer, {}, {}, port2);
     const options = { seed: 1, maxNewTokens: 30, minNewTokens: 30 };
     const task = {
       type: 'continuation',

@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { describeIssue, UserError } from '../base/errors.js';
+import { exists, readJson } from '../base/files.js';
+import { defined } from '../base/objects.js';
+import { type GenerationOptions, generationOptions } from './options.js';
+
+const FILE = 'generation_config.json';
+
+const number = z.number().nullish();
+
+/** What Hugging Face's `GenerationConfig` says of how tokens are chosen, and what is ours in it. */
+const fileSchema = z.object({
+  max_new_tokens: number,
+  min_new_tokens: number,
+  max_length: number,
+  min_length: number,
+  do_sample: z.boolean().nullish(),
+  temperature: number,
+  top_k: number,
+  top_p: number,
+  min_p: number,
+  typical_p: number,
+  repetition_penalty: number,
+  no_repeat_ngram_size: number,
+  num_beams: number,
+  num_beam_groups: number,
+  diversity_penalty: number,
+  length_penalty: number,
+  early_stopping: z.union([z.boolean(), z.literal('never')]).nullish(),
+  penalty_alpha: number,
+  max_history_turns: number,
+  num_candidates: number,
+  rerank: z.enum(['none', 'mmi']).nullish(),
+  reverse_model: z.string().nullish(),
+});
+
+/** How a model's own files say that it replies best. */
+export interface ModelDefaults {
+  readonly options: GenerationOptions;
+  /** The model of reversed conversations that ranks its candidates, as it is named there. */
+  readonly reverseModel?: string;
+}
+
+/**
+ * Reads how a model replies where nothing else is asked for: the `generation_config.json` in its
+ * folder, with Hugging Face's names, and `num_candidates`, `rerank`, `reverse_model` and
+ * `max_history_turns` besides. What else is in the file is left alone.
+ *
+ * @param path the folder or file that the model was loaded from; a file has no defaults.
+ * @throws UserError naming the file where an option in it cannot be.
+ */
+export async function readModelDefaults(path: string): Promise<ModelDefaults> {
+  const file = join(path, FILE);
+  if (!(await exists(file))) return { options: {} };
+  const parsed = fileSchema.safeParse(await readJson(file));
+  if (!parsed.success) throw new UserError(`${file}: ${describeIssue(parsed.error)}; mend it.`);
+  const said = parsed.data;
+  const given = <T>(value: T | null | undefined): T | undefined => value ?? undefined;
+  const options: GenerationOptions = defined({
+    maxNewTokens: given(said.max_new_tokens),
+    minNewTokens: given(said.min_new_tokens),
+    maxLength: given(said.max_length),
+    minLength: given(said.min_length),
+    doSample: given(said.do_sample),
+    temperature: given(said.temperature),
+    topK: given(said.top_k),
+    topP: given(said.top_p),
+    minP: given(said.min_p),
+    typicalP: given(said.typical_p),
+    repetitionPenalty: given(said.repetition_penalty),
+    noRepeatNgramSize: given(said.no_repeat_ngram_size),
+    numBeams: given(said.num_beams),
+    numBeamGroups: given(said.num_beam_groups),
+    diversityPenalty: given(said.diversity_penalty),
+    lengthPenalty: given(said.length_penalty),
+    earlyStopping: given(said.early_stopping),
+    penaltyAlpha: given(said.penalty_alpha),
+    maxHistoryTurns: given(said.max_history_turns),
+    numCandidates: given(said.num_candidates),
+    rerank: given(said.rerank),
+  });
+  try {
+    generationOptions(options);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${file}: ${error.message}`, { cause: error });
+  }
+  return { options, ...defined({ reverseModel: given(said.reverse_model) }) };
+}
+
+type Name = keyof GenerationOptions;
+
+const DRAWING: readonly Name[] = ['doSample', 'temperature', 'topK', 'topP', 'minP', 'typicalP'];
+const SEARCHING: readonly Name[] = [
+  'numBeams',
+  'numBeamGroups',
+  'diversityPenalty',
+  'lengthPenalty',
+  'earlyStopping',
+  'penaltyAlpha',
+];
+const CHOOSING: readonly Name[] = ['numCandidates', 'rerank'];
+
+/**
+ * Options with a model's or a program's own where nothing is said. What is said goes before: where
+ * it asks for another kind of search, defaults that only fit theirs are left out.
+ */
+export function withDefaults(
+  defaults: GenerationOptions,
+  options: GenerationOptions,
+): GenerationOptions {
+  const all: GenerationOptions = { ...defaults };
+  const leave = (...names: readonly Name[]) => {
+    for (const name of names) all[name] = undefined;
+  };
+  const { doSample, numBeams = 1, penaltyAlpha = 0 } = options;
+  const says = (...names: readonly Name[]) => names.some((name) => options[name] !== undefined);
+  if (doSample === false || numBeams > 1 || penaltyAlpha > 0) {
+    leave(...DRAWING, ...SEARCHING, ...CHOOSING);
+  } else if (says(...DRAWING)) leave(...SEARCHING);
+  if (says('numReturnSequences') || options.numCandidates === 1) leave(...CHOOSING);
+  if (options.rerank === 'none') leave('numCandidates');
+  if (says('maxNewTokens')) leave('maxLength', 'minNewTokens');
+  if (says('maxLength')) leave('maxNewTokens', 'minLength');
+  const merged = { ...defined(all), ...defined(options) };
+  try {
+    generationOptions(merged);
+    return merged;
+  } catch {
+    // What is said is checked where it is used; defaults that contradict it are not asked for.
+    return options;
+  }
+}
