@@ -3,7 +3,7 @@ import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
 import type { Shape } from '../tensor.js';
 import { only, requireFloat, requireIndices, requireRank } from './checks.js';
-import { multiply, scale, subtract, where } from './elementwise.js';
+import { cast, multiply, scale, subtract, where } from './elementwise.js';
 import { matmul } from './matrix.js';
 import { reduceMax, reduceSum } from './reduction.js';
 import { gather, squeeze } from './structure.js';
@@ -77,7 +77,7 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
   }
   return only(
     x.graph.operation('Dropout', [x], { ratio }, () => ({
-      outputs: [where(mask, scale(x, 1 / (1 - ratio)), x.graph.scalar(0))],
+      outputs: [where(mask, scale(x, 1 / (1 - ratio)), x.graph.scalar(0, x.type))],
       saved: [mask],
     })),
   );
@@ -91,10 +91,10 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
  * one-hot row. The softmax goes into both products as it is, and the labels' share is added as
  * sparse rows, so nothing of the size of the logits is written a third time.
  *
- * @param hidden `[rows, width]`
+ * @param hidden `[rows, width]`; in half precision, only the products are
  * @param weight `[vocabulary, width]`
  * @param labels `int64 [rows]`
- * @returns `[rows]`
+ * @returns `float32 [rows]`
  */
 export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tensor): Tensor {
   requireRank('LinearCrossEntropy', hidden, 2);
@@ -106,10 +106,11 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
   const { graph } = hidden;
   return only(
     graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
-      const logits = matmul(hidden, weight, { transposeB: true });
+      const logits = cast(matmul(hidden, weight, { transposeB: true }), 'float32');
       const probabilities = softmax(logits);
       const labelRows = gather(weight, labels);
-      const labelLogits = reduceSum(multiply(hidden, labelRows), [-1], true);
+      const single = (x: Tensor) => cast(x, 'float32');
+      const labelLogits = reduceSum(multiply(single(hidden), single(labelRows)), [-1], true);
       // max(probabilities) is exp(max(logits) − logsumexp), which gives logsumexp without a
       // further pass of exponentials over the vocabulary. ReduceLogSum over one element takes its
       // logarithm as Log does, but without vector instructions that round differently from those
@@ -120,7 +121,7 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
       );
       const logSumExp = subtract(reduceMax(logits, [-1], true), logPeak);
       const losses = squeeze(subtract(logSumExp, labelLogits), -1);
-      return { outputs: [losses], saved: [probabilities, labelRows] };
+      return { outputs: [losses], saved: [cast(probabilities, hidden.type), labelRows] };
     }),
   );
 }

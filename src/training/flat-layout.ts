@@ -1,0 +1,70 @@
+import type { Parameter, ParameterBuffer } from '../model/index.js';
+
+/** The numbers in a row of a flat buffer; no row holds two parameters' numbers. */
+export const FLAT_ROW = 1024;
+
+/** A parameter's place in a flat buffer. */
+export interface FlatPlace {
+  readonly parameter: Parameter;
+  /** The first element's place. */
+  readonly start: number;
+  /** The rows that it takes, the last of which may end with zeros. */
+  readonly rows: number;
+}
+
+/**
+ * All parameters in one buffer of rows, so that a device treats them in a few large operations
+ * instead of a few small ones for each: `[rows, FLAT_ROW]`. Rows belong to one parameter, so sums
+ * and factors of parameters are sums and factors of rows.
+ */
+export class FlatLayout {
+  readonly places: readonly FlatPlace[];
+  readonly rows: number;
+
+  /** @param first those that stand before all others */
+  constructor(parameters: readonly Parameter[], first: (name: string) => boolean = () => false) {
+    let rows = 0;
+    const inOrder = [
+      ...parameters.filter(({ name }) => first(name)),
+      ...parameters.filter(({ name }) => !first(name)),
+    ];
+    this.places = inOrder.map((parameter) => {
+      const place = {
+        parameter,
+        start: rows * FLAT_ROW,
+        rows: Math.ceil(parameter.length / FLAT_ROW),
+      };
+      rows += place.rows;
+      return place;
+    });
+    this.rows = rows;
+  }
+
+  /** The shape of a buffer. */
+  get shape(): readonly [number, number] {
+    return [this.rows, FLAT_ROW];
+  }
+
+  /** The numbers of a parameter buffer, laid out flat. */
+  pack(buffer: ParameterBuffer): Float32Array {
+    const flat = new Float32Array(this.rows * FLAT_ROW);
+    for (const { parameter, start } of this.places) flat.set(buffer.view(parameter), start);
+    return flat;
+  }
+
+  /** Writes the numbers of a flat buffer into a parameter buffer. */
+  unpack(flat: Float32Array, buffer: ParameterBuffer): void {
+    for (const { parameter, start } of this.places) {
+      buffer.view(parameter).set(flat.subarray(start, start + parameter.length));
+    }
+  }
+
+  /** A number for each row, told by the name of its parameter. */
+  ofRows(value: (name: string) => number): Float32Array {
+    return Float32Array.from(
+      this.places.flatMap(({ parameter, rows }) =>
+        new Array<number>(rows).fill(value(parameter.name)),
+      ),
+    );
+  }
+}
