@@ -136,6 +136,11 @@ export class Graph {
     return this.#constant('int32', [], Int32Array.of(value));
   }
 
+  /** A list of numbers. */
+  floats(values: Float32Array): Tensor {
+    return this.#constant('float32', [values.length], values);
+  }
+
   /** A tensor of zeros. */
   zeros(shape: readonly number[]): Tensor {
     const length = shape.reduce((product, dimension) => product * dimension, 1);

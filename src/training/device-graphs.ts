@@ -30,6 +30,12 @@ export const DEVICE = {
   gradients: 'gradients',
 } as const;
 
+/**
+ * The rows of the token embedding are padded to a multiple of this, because a GPU's products read
+ * four numbers at once where lengths allow it; the tokens that are none have no probability.
+ */
+const VOCABULARY_MULTIPLE = 8;
+
 /** How the graphs of a device are built. */
 export interface DeviceGraphOptions {
   readonly tokenTypes: boolean;
@@ -64,6 +70,10 @@ export function deviceLayout(config: Gpt2Config): FlatLayout {
   return new FlatLayout(
     parameterLayout(config),
     (name) => isProduct(name) && name !== TOKEN_EMBEDDING,
+    ({ name, shape: [rows = 0, width = 0], shape }) =>
+      name === TOKEN_EMBEDDING
+        ? [VOCABULARY_MULTIPLE * Math.ceil(rows / VOCABULARY_MULTIPLE), width]
+        : shape,
   );
 }
 
@@ -109,16 +119,18 @@ export function deviceGradientGraph(
 
   const tables: LookedUp[] = [];
   const pieces = { half: new Array<Tensor>(), single: new Array<Tensor>() };
-  for (const [index, { parameter: place, rows }] of layout.places.entries()) {
+  for (const [index, place] of layout.places.entries()) {
+    const { length, rows, shape } = place;
+    const { name } = place.parameter;
     const gradient = found[index];
-    if (gradient === undefined) throw new Error(`There is no gradient of ${place.name}.`);
-    const summed = denseGradient(graph, place.name, place.shape, gradient, tables);
+    if (gradient === undefined) throw new Error(`There is no gradient of ${name}.`);
+    const summed = denseGradient(graph, name, shape, gradient, tables);
     // All in half precision come first; so each list stays in the layout's order.
     const list = summed.type === 'float16' ? pieces.half : pieces.single;
     if (summed.type === 'float16' && pieces.single.length > 0) {
-      throw new Error(`The gradient of ${place.name} is out of order.`);
+      throw new Error(`The gradient of ${name} is out of order.`);
     }
-    list.push(flatten(summed, place.length), ...padding(graph, summed, place.length, rows));
+    list.push(flatten(summed, length), ...padding(graph, summed, length, rows));
   }
   const singles = pieces.half.length === 0 ? [] : [cast(join(pieces.half), 'float32')];
   const all = join([...singles, ...pieces.single]);
@@ -135,7 +147,7 @@ function flatParameters(graph: Graph, layout: FlatLayout, half: boolean): Parame
   ]);
   const halves = half ? cast(flat, 'float16') : flat;
   const tensors = new Map(
-    layout.places.map(({ parameter: { name, length, shape }, start }) => {
+    layout.places.map(({ parameter: { name }, length, shape, start }) => {
       const source = isProduct(name) ? halves : flat;
       const bounds = [graph.integers([start]), graph.integers([start + length])];
       const part = { type: source.type, shape: [length] };

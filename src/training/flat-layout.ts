@@ -6,6 +6,9 @@ export const FLAT_ROW = 1024;
 /** A parameter's place in a flat buffer. */
 export interface FlatPlace {
   readonly parameter: Parameter;
+  /** Its shape there: with more rows than the parameter has where it is padded with zeros. */
+  readonly shape: readonly number[];
+  readonly length: number;
   /** The first element's place. */
   readonly start: number;
   /** The rows that it takes, the last of which may end with zeros. */
@@ -21,18 +24,29 @@ export class FlatLayout {
   readonly places: readonly FlatPlace[];
   readonly rows: number;
 
-  /** @param first those that stand before all others */
-  constructor(parameters: readonly Parameter[], first: (name: string) => boolean = () => false) {
+  /**
+   * @param first those that stand before all others
+   * @param shapeOf the shape that a parameter has in the buffer
+   */
+  constructor(
+    parameters: readonly Parameter[],
+    first: (name: string) => boolean = () => false,
+    shapeOf: (parameter: Parameter) => readonly number[] = ({ shape }) => shape,
+  ) {
     let rows = 0;
     const inOrder = [
       ...parameters.filter(({ name }) => first(name)),
       ...parameters.filter(({ name }) => !first(name)),
     ];
     this.places = inOrder.map((parameter) => {
+      const shape = shapeOf(parameter);
+      const length = shape.reduce((product, dimension) => product * dimension, 1);
       const place = {
         parameter,
+        shape,
+        length,
         start: rows * FLAT_ROW,
-        rows: Math.ceil(parameter.length / FLAT_ROW),
+        rows: Math.ceil(length / FLAT_ROW),
       };
       rows += place.rows;
       return place;

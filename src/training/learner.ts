@@ -33,6 +33,8 @@ export interface Learner {
   collectWeights(): Promise<void>;
   /** The moments as they are now. */
   collectMoments(): Promise<Moments>;
+  /** What the length of a batch's padded form should be a multiple of. */
+  readonly timeMultiple: number;
   /** Where the scaling of the loss stands; undefined in single precision. */
   readonly lossScale: LossScaleState | undefined;
   [Symbol.asyncDispose](): Promise<void>;

@@ -145,7 +145,12 @@ export function headLosses(
   const labels = graph.input('labels', 'int64', ['labels']);
   const hidden = lastNormalization(config, parameter, labelled);
   const embedding = parameter(TOKEN_EMBEDDING);
-  const losses = linearCrossEntropy(cast(hidden, embedding.type), embedding, labels);
+  const losses = linearCrossEntropy(
+    cast(hidden, embedding.type),
+    embedding,
+    labels,
+    config.vocab_size,
+  );
   graph.output(LABEL_LOSSES, losses);
   return losses;
 }

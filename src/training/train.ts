@@ -242,10 +242,11 @@ class Run {
   }
 
   #batch(indices: readonly number[]): Batch {
-    const { dataset, settings } = this.#parts;
+    const { dataset, settings, learner } = this.#parts;
     return makeBatch(
       indices.map((index) => dataset.example(index)),
       !settings.noTokenId,
+      learner.timeMultiple,
     );
   }
 

@@ -1,7 +1,7 @@
 import { float, int } from '../attributes.js';
 import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
-import type { Shape } from '../tensor.js';
+import type { Dimension, Shape } from '../tensor.js';
 import { only, requireFloat, requireIndices, requireRank } from './checks.js';
 import { cast, multiply, scale, subtract, where } from './elementwise.js';
 import { matmul } from './matrix.js';
@@ -94,9 +94,15 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
  * @param hidden `[rows, width]`; in half precision, only the products are
  * @param weight `[vocabulary, width]`
  * @param labels `int64 [rows]`
+ * @param known the rows of the weight that are of the vocabulary; those behind have no probability
  * @returns `float32 [rows]`
  */
-export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tensor): Tensor {
+export function linearCrossEntropy(
+  hidden: Tensor,
+  weight: Tensor,
+  labels: Tensor,
+  known = weight.shape[0],
+): Tensor {
   requireRank('LinearCrossEntropy', hidden, 2);
   requireIndices('LinearCrossEntropy', hidden, labels);
   const rows: Shape = hidden.shape.slice(0, 1);
@@ -106,7 +112,7 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
   const { graph } = hidden;
   return only(
     graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
-      const logits = cast(matmul(hidden, weight, { transposeB: true }), 'float32');
+      const logits = cast(logitsOf(hidden, weight, known), 'float32');
       const probabilities = softmax(logits);
       const labelRows = gather(weight, labels);
       const single = (x: Tensor) => cast(x, 'float32');
@@ -124,4 +130,20 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
       return { outputs: [losses], saved: [cast(probabilities, hidden.type), labelRows] };
     }),
   );
+}
+
+/** So low that no probability is left, and still a number in half precision. */
+const IMPOSSIBLE = -60_000;
+
+function logitsOf(hidden: Tensor, weight: Tensor, known: Dimension | undefined): Tensor {
+  const [rows] = hidden.shape;
+  const [all] = weight.shape;
+  if (known === all || typeof all !== 'number' || typeof known !== 'number') {
+    return matmul(hidden, weight, { transposeB: true });
+  }
+  const { graph, type } = hidden;
+  const offsets = new Float32Array(all).fill(IMPOSSIBLE, known);
+  const inputs = [hidden, weight, cast(graph.floats(offsets), type)];
+  const output = { type, shape: [rows ?? 0, all] };
+  return only(graph.node('Gemm', inputs, [output], { transB: int(true) }));
 }
