@@ -14,6 +14,32 @@ export function hasFusedOperators(device: Device): boolean {
   return device !== 'webgpu';
 }
 
+/** ONNX Runtime's WebGPU provider with its options. */
+interface WebgpuProvider {
+  readonly name: 'webgpu';
+  readonly [option: string]: string;
+}
+
+/**
+ * ONNX Runtime's WebGPU provider with its options. Ours can be overridden by those in
+ * `DIALOGPT_WEBGPU`, written `name=value,name=value`. They belong to the device, which the first
+ * session of a process opens.
+ */
+export function webgpuProvider(): WebgpuProvider {
+  const given = (process.env.DIALOGPT_WEBGPU ?? '').split(',').filter((pair) => pair !== '');
+  return {
+    // Our graphs are tested, and each call that is checked takes longer to make.
+    validationMode: 'disabled',
+    ...Object.fromEntries(
+      given.map((pair) => {
+        const [name = '', ...value] = pair.split('=');
+        return [name.trim(), value.join('=').trim()];
+      }),
+    ),
+    name: 'webgpu',
+  };
+}
+
 /** What to do where a device cannot be had. */
 const ADVICE: Readonly<Record<Exclude<Device, 'cpu'>, string>> = {
   webgpu:

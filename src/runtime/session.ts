@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor as HostTensor } from 'onnxruntime-node';
 import { type Graph, serialize } from '../graph/index.js';
-import { type Device, requireDevice } from './devices.js';
+import { type Device, requireDevice, webgpuProvider } from './devices.js';
 
 /** How a {@link Session} runs. */
 export interface SessionOptions {
@@ -66,7 +66,7 @@ export class Session {
     await requireDevice(device);
     const model = serialize(graph, inPlace ? { emptySequence: END } : {});
     const session = await InferenceSession.create(model, {
-      executionProviders: [device],
+      executionProviders: [device === 'webgpu' ? webgpuProvider() : device],
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,

@@ -17,7 +17,7 @@ import {
   POSITION_EMBEDDING,
   TOKEN_EMBEDDING,
 } from '../model/index.js';
-import { type MixedMask, mixingDropout } from './dropout-masks.js';
+import { mixingDropout, type MixedWords } from './dropout-masks.js';
 import { FLAT_ROW, FlatLayout } from './flat-layout.js';
 import { batchLosses, LOSS_SCALE } from './loss-graph.js';
 import { rowSums } from './row-sums.js';
@@ -58,7 +58,7 @@ export interface LookedUp {
 /** A graph of losses over weights that lie flat on a device. */
 export interface DeviceGraph {
   readonly graph: Graph;
-  readonly masks: readonly MixedMask[];
+  readonly words: readonly MixedWords[];
   readonly tables: readonly LookedUp[];
 }
 
@@ -91,7 +91,7 @@ export function deviceLossGraph(
   const graph = new Graph({ fused });
   const parameter = flatParameters(graph, layout, false);
   batchLosses(graph, config, parameter, { tokenTypes, drop: noDropout });
-  return { graph, masks: [], tables: [] };
+  return { graph, words: [], tables: [] };
 }
 
 /**
@@ -107,11 +107,11 @@ export function deviceGradientGraph(
   { tokenTypes, half, fused }: DeviceGraphOptions,
 ): DeviceGraph {
   const graph = new Graph({ fused });
-  const masks: MixedMask[] = [];
+  const words: MixedWords[] = [];
   const parameter = flatParameters(graph, layout, half);
   const losses = batchLosses(graph, config, parameter, {
     tokenTypes,
-    drop: mixingDropout(masks),
+    drop: mixingDropout(words),
   });
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
   const names = layout.places.map((place) => place.parameter.name);
@@ -137,7 +137,7 @@ export function deviceGradientGraph(
   const accumulated = graph.input(DEVICE.accumulated, 'float32', layout.shape);
   const rowed = shaped(all, layout.shape);
   graph.output(DEVICE.gradients, only(graph.node('Add', [accumulated, rowed], [accumulated])));
-  return { graph, masks, tables };
+  return { graph, words, tables };
 }
 
 /** The parameters as parts of one flat input, those of products rounded to half if asked. */

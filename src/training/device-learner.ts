@@ -159,13 +159,13 @@ export class DeviceLearner implements Learner {
   }
 
   async backward(batch: Batch, scale: number, draw: number): Promise<void> {
-    const { graph, masks, tables } = this.#graph;
+    const { graph, words, tables } = this.#graph;
     const lengths = namedLengths(graph, batch.feeds);
     const factor = scale * (this.#scale?.state.lossScale ?? 1);
     const outputs = await this.#sessions.gradient.run(
       {
         ...batch.feeds,
-        ...mixingFeeds(masks, lengths, { seed: this.#seed, draw }),
+        ...mixingFeeds(words, lengths, { seed: this.#seed, draw }),
         ...Object.fromEntries(
           tables.flatMap(({ name, rows, lookups }) =>
             Object.entries(rowSumFeeds(name, rows, rowsOf(lookups, batch))),

@@ -17,16 +17,27 @@ export interface MaskDraw {
 /** The lengths of a graph's named dimensions. */
 export type NamedLengths = ReadonlyMap<string, number>;
 
-// A mask is a function of two lists of random words, one for its rows and one for its columns: an
-// element's word is mixed from the sum of its row's and its column's, and the element stays if what
-// comes out is high enough. So a device that is told the lists makes the masks itself, of the same
-// bits as the CPU, and nothing of their size goes to it. WebGPU's operators have no exclusive or and
-// no shifts, but products of 32 bits wrap around everywhere: x (x + odd) takes each even number
-// twice, and its high bits depend on all bits of x.
-const FIRST = 0x2c1b3c6d;
+// A mask is a function of two lists of random words, one for the rows and one for the columns of all
+// masks of one rank, and of two odd numbers of its place: an element's word is mixed from the sum of
+// its row's and its column's word, and the element stays if what comes out is high enough. So a device
+// that is told the lists makes the masks itself, of the same bits as the CPU, and nothing of their size
+// goes to it. WebGPU's operators have no exclusive or and no shifts, but products of 32 bits wrap
+// around everywhere: x (x + odd) takes each even number twice, and its high bits depend on all bits
+// of x.
 const SECOND = 0x297a2d39;
 /** Dividing by it brings high bits down to where the second product spreads them again. */
 const HALF_WORD = 2 ** 16;
+
+/** The numbers that tell the masks of one draw apart. */
+interface PlaceNumbers {
+  readonly factor: number;
+  readonly offset: number;
+}
+
+function placeNumbers(place: number): PlaceNumbers {
+  const random = generator([0x5eed, place, 2, 1]);
+  return { factor: random.uint32() | 1, offset: random.uint32() | 1 };
+}
 
 /** An element with a word below it is dropped. */
 function threshold(ratio: number): number {
@@ -48,49 +59,57 @@ export function drawMasks(
   const lengths = namedLengths(graph, feeds);
   const entries = masks.map(({ input, ratio }, place): readonly [string, HostTensor] => {
     const shape = measured(input.shape, lengths);
-    const { rows, columns } = maskWords(shape, draw, place);
-    return [input.name, boolean(fillMask(rows, columns, ratio), shape)];
+    const numbers = placeNumbers((draw.firstPlace ?? 0) + place);
+    return [input.name, boolean(fillMask(maskWords(shape, draw), numbers, ratio), shape)];
   });
   return Object.fromEntries(entries);
 }
 
-/** A place where a graph makes its mask itself. */
-export interface MixedMask {
+/** Words that a graph takes for the masks of one rank. */
+export interface MixedWords {
   /** The names of the two inputs. */
   readonly rows: string;
   readonly columns: string;
+  /** The shape of the masks. */
   readonly shape: Shape;
 }
 
 /**
- * Dropout whose masks the graph makes of two short inputs each, noted in `masks`: the same that
- * {@link drawMasks} draws for the same place.
+ * Dropout whose masks the graph makes itself, of two short inputs for all masks of one shape, noted
+ * in `words`: the same that {@link drawMasks} draws for the same places.
  */
-export function mixingDropout(masks: MixedMask[]): Dropout {
+export function mixingDropout(words: MixedWords[]): Dropout {
+  const sums = new Map<string, Tensor>();
+  let place = 0;
   return (x, ratio) => {
     if (ratio === 0) return x;
     const { graph, shape } = x;
-    const name = `dropout.${masks.length}`;
-    const mask = { rows: `${name}.rows`, columns: `${name}.columns`, shape };
-    masks.push(mask);
-    const rows = graph.input(mask.rows, 'int32', shape.with(-1, 1));
-    const columns = graph.input(mask.columns, 'int32', shape.slice(-1));
-    return dropout(x, mixedMask(graph, rows, columns, shape, ratio), ratio);
+    const key = shape.join();
+    let sum = sums.get(key);
+    if (sum === undefined) {
+      const name = `dropout.${words.length}`;
+      words.push({ rows: `${name}.rows`, columns: `${name}.columns`, shape });
+      const rows = graph.input(`${name}.rows`, 'int32', shape.with(-1, 1));
+      const columns = graph.input(`${name}.columns`, 'int32', shape.slice(-1));
+      sum = node('Add', rows, columns, shape);
+      sums.set(key, sum);
+    }
+    return dropout(x, mixedMask(graph, sum, placeNumbers(place++), ratio), ratio);
   };
 }
 
 /** The inputs that {@link mixingDropout} declares. */
 export function mixingFeeds(
-  masks: readonly MixedMask[],
+  words: readonly MixedWords[],
   lengths: NamedLengths,
   draw: MaskDraw,
 ): HostTensors {
-  const entries = masks.flatMap((mask, place): (readonly [string, HostTensor])[] => {
-    const shape = measured(mask.shape, lengths);
-    const { rows, columns } = maskWords(shape, draw, place);
+  const entries = words.flatMap((one): (readonly [string, HostTensor])[] => {
+    const shape = measured(one.shape, lengths);
+    const { rows, columns } = maskWords(shape, draw);
     return [
-      [mask.rows, int32(rows, shape.with(-1, 1))],
-      [mask.columns, int32(columns, [columns.length])],
+      [one.rows, int32(rows, shape.with(-1, 1))],
+      [one.columns, int32(columns, [columns.length])],
     ];
   });
   return Object.fromEntries(entries);
@@ -124,29 +143,36 @@ interface MaskWords {
   readonly columns: Int32Array;
 }
 
-/** The words of a mask, by a generator of its own for each place of a draw. */
-function maskWords(
-  shape: readonly number[],
-  { seed, draw, firstPlace = 0 }: MaskDraw,
-  place: number,
-): MaskWords {
-  const random = Random.restore([seed, draw, firstPlace + place, 1]);
+/** The words of a draw for masks of this shape; those of one rank begin alike. */
+function maskWords(shape: readonly number[], { seed, draw }: MaskDraw): MaskWords {
+  const words = (count: number, what: number) => {
+    const random = generator([seed, draw, 4 * shape.length + what, 1]);
+    return Int32Array.from({ length: count }, () => random.uint32());
+  };
+  const rows = shape.slice(0, -1).reduce((product, length) => product * length, 1);
+  return { rows: words(rows, 0), columns: words(shape.at(-1) ?? 1, 1) };
+}
+
+function generator(state: readonly number[]): Random {
+  const random = Random.restore(state);
   // After twelve rounds, states that resemble each other no longer do.
   for (let round = 0; round < 12; round++) random.uint32();
-  const words = (count: number) => Int32Array.from({ length: count }, () => random.uint32());
-  const rows = words(shape.slice(0, -1).reduce((product, length) => product * length, 1));
-  return { rows, columns: words(shape.at(-1) ?? 1) };
+  return random;
 }
 
 /** A mask as bytes: 0 with probability `ratio`, else 1. */
-function fillMask(rows: Int32Array, columns: Int32Array, ratio: number): Uint8Array {
+function fillMask(
+  { rows, columns }: MaskWords,
+  { factor, offset }: PlaceNumbers,
+  ratio: number,
+): Uint8Array {
   const mask = new Uint8Array(rows.length * columns.length);
   const limit = threshold(ratio);
   for (let row = 0, index = 0; row < rows.length; row++) {
     const rowWord = at(rows, row);
     for (let column = 0; column < columns.length; column++, index++) {
-      const sum = (rowWord + at(columns, column)) | 0;
-      const first = Math.imul(sum, (sum + FIRST) | 0);
+      const word = Math.imul((rowWord + at(columns, column)) | 0, factor);
+      const first = Math.imul(word, (word + offset) | 0);
       const folded = (first + ((first / HALF_WORD) | 0)) | 0;
       mask[index] = Number(Math.imul(folded, (folded + SECOND) | 0) >= limit);
     }
@@ -157,19 +183,26 @@ function fillMask(rows: Int32Array, columns: Int32Array, ratio: number): Uint8Ar
 /** What {@link fillMask} computes, as a tensor of truth values. */
 function mixedMask(
   graph: Graph,
-  rows: Tensor,
-  columns: Tensor,
-  shape: Shape,
+  sum: Tensor,
+  { factor, offset }: PlaceNumbers,
   ratio: number,
 ): Tensor {
-  const node = (operator: string, a: Tensor, b: Tensor, type: 'int32' | 'bool' = 'int32') => {
-    const [output] = graph.node(operator, [a, b], [{ type, shape }]);
-    if (output === undefined) throw new Error('A node of one output made none.');
-    return output;
-  };
-  const sum = node('Add', rows, columns);
-  const first = node('Mul', sum, node('Add', sum, graph.integer(FIRST)));
+  const word = node('Mul', sum, graph.integer(factor));
+  const first = node('Mul', word, node('Add', word, graph.integer(offset)));
   const folded = node('Add', first, node('Div', first, graph.integer(HALF_WORD)));
   const second = node('Mul', folded, node('Add', folded, graph.integer(SECOND)));
-  return node('GreaterOrEqual', second, graph.integer(threshold(ratio)), 'bool');
+  const [mask] = graph.node(
+    'GreaterOrEqual',
+    [second, graph.integer(threshold(ratio))],
+    [{ type: 'bool', shape: sum.shape }],
+  );
+  if (mask === undefined) throw new Error('A node of one output made none.');
+  return mask;
+}
+
+/** An operation on whole numbers of 32 bits, which wrap around. */
+function node(operator: string, a: Tensor, b: Tensor, shape: Shape = a.shape): Tensor {
+  const [output] = a.graph.node(operator, [a, b], [{ type: 'int32', shape }]);
+  if (output === undefined) throw new Error('A node of one output made none.');
+  return output;
 }
