@@ -115,12 +115,14 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     ];
   },
 
+  // What sums over all rows is summed in single precision: in half, most of it would be lost.
   Linear: ({ inputs: [x, weight, bias] }, [dy]) => {
     const rows = (tensor: Tensor) => (tensor.rank === 2 ? tensor : asRows(tensor));
+    const single = (tensor: Tensor | undefined) => rows(cast(given(tensor), 'float32'));
     return [
       () => [reshapeLike(matmul(rows(given(dy)), given(weight), { transposeB: true }), given(x))],
-      () => [matmul(rows(given(x)), rows(given(dy)), { transposeA: true })],
-      () => sumTo(dy, bias),
+      () => [matmul(single(x), single(dy), { transposeA: true })],
+      () => sumTo(single(dy), bias),
     ];
   },
 
@@ -221,12 +223,13 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
   LinearCrossEntropy: (operation, [dy]) => {
     const [hidden, weight, labels] = operation.inputs;
     const [probabilities, labelRows] = operation.saved;
-    const share = cast(unsqueeze(given(dy), -1), given(hidden).type);
-    const scaledHidden = multiply(given(hidden), share);
+    const share = unsqueeze(given(dy), -1);
+    const scaledHidden = multiply(cast(given(hidden), 'float32'), share);
+    const { type } = given(hidden);
     return [
       () => {
-        const expected = matmul(given(probabilities), given(weight));
-        return [multiply(subtract(expected, given(labelRows)), share)];
+        const expected = matmul(cast(given(probabilities), type), given(weight));
+        return [multiply(subtract(expected, given(labelRows)), cast(share, type))];
       },
       () => [
         matmul(given(probabilities), scaledHidden, { transposeA: true }),
@@ -253,10 +256,7 @@ function sumTo(gradient: Tensor | undefined, input: Tensor | undefined): readonl
     const target = axis < extra ? 1 : to.shape[axis - extra];
     return target === 1 && (dimension !== 1 || axis < extra) ? [axis] : [];
   });
-  if (axes.length === 0) return [reshapeLike(from, to)];
-  // In half precision, a sum over many rows would lose most of what is added.
-  const sum = reduceSum(cast(from, 'float32'), axes, true);
-  return [reshapeLike(cast(sum, from.type), to)];
+  return [reshapeLike(axes.length === 0 ? from : reduceSum(from, axes, true), to)];
 }
 
 /** A reduction's gradient, laid over everything that was reduced. */

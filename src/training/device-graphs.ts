@@ -62,19 +62,13 @@ export interface DeviceGraph {
   readonly tables: readonly LookedUp[];
 }
 
-/**
- * The flat layout of a model's parameters. Those of which the products are taken come first: in
- * half precision, their gradients are then one stretch.
- */
+/** The flat layout of a model's parameters. */
 export function deviceLayout(config: Gpt2Config): FlatLayout {
-  return new FlatLayout(
-    parameterLayout(config),
-    (name) => isProduct(name) && name !== TOKEN_EMBEDDING,
-    ({ name, shape: [rows = 0, width = 0], shape }) =>
-      name === TOKEN_EMBEDDING
-        ? [VOCABULARY_MULTIPLE * Math.ceil(rows / VOCABULARY_MULTIPLE), width]
-        : shape,
-  );
+  return new FlatLayout(parameterLayout(config), ({ name, shape }) => {
+    if (name !== TOKEN_EMBEDDING) return shape;
+    const [rows = 0, width = 0] = shape;
+    return [VOCABULARY_MULTIPLE * Math.ceil(rows / VOCABULARY_MULTIPLE), width];
+  });
 }
 
 /** Whether a parameter is an operand of products; the embedding is too, but it is also looked up. */
@@ -118,22 +112,13 @@ export function deviceGradientGraph(
   const found = differentiate(loss, names.map(parameter));
 
   const tables: LookedUp[] = [];
-  const pieces = { half: new Array<Tensor>(), single: new Array<Tensor>() };
-  for (const [index, place] of layout.places.entries()) {
-    const { length, rows, shape } = place;
-    const { name } = place.parameter;
+  const pieces = layout.places.flatMap(({ parameter: { name }, length, rows, shape }, index) => {
     const gradient = found[index];
     if (gradient === undefined) throw new Error(`There is no gradient of ${name}.`);
-    const summed = denseGradient(graph, name, shape, gradient, tables);
-    // All in half precision come first; so each list stays in the layout's order.
-    const list = summed.type === 'float16' ? pieces.half : pieces.single;
-    if (summed.type === 'float16' && pieces.single.length > 0) {
-      throw new Error(`The gradient of ${name} is out of order.`);
-    }
-    list.push(flatten(summed, length), ...padding(graph, summed, length, rows));
-  }
-  const singles = pieces.half.length === 0 ? [] : [cast(join(pieces.half), 'float32')];
-  const all = join([...singles, ...pieces.single]);
+    const dense = denseGradient(graph, name, shape, gradient, tables);
+    return [flatten(dense, length), ...padding(graph, length, rows)];
+  });
+  const all = join(pieces);
   const accumulated = graph.input(DEVICE.accumulated, 'float32', layout.shape);
   const rowed = shaped(all, layout.shape);
   graph.output(DEVICE.gradients, only(graph.node('Add', [accumulated, rowed], [accumulated])));
@@ -171,7 +156,7 @@ function denseGradient(
 ): Tensor {
   if (rows.length === 0) {
     if (dense === undefined) throw new Error(`There is no gradient of ${name}.`);
-    return dense;
+    return cast(dense, 'float32');
   }
   const [tableRows = 0, width = 0] = shape;
   const single = rows.map((part) => new RowGradient(part.rows, cast(part.values, 'float32')));
@@ -182,9 +167,9 @@ function denseGradient(
 }
 
 /** Zeros that fill a parameter's last row. */
-function padding(graph: Graph, like: Tensor, length: number, rows: number): readonly Tensor[] {
+function padding(graph: Graph, length: number, rows: number): readonly Tensor[] {
   const rest = rows * FLAT_ROW - length;
-  return rest === 0 ? [] : [cast(graph.zeros([rest]), like.type)];
+  return rest === 0 ? [] : [graph.zeros([rest])];
 }
 
 function flatten(x: Tensor, length: number): Tensor {

@@ -24,21 +24,13 @@ export class FlatLayout {
   readonly places: readonly FlatPlace[];
   readonly rows: number;
 
-  /**
-   * @param first those that stand before all others
-   * @param shapeOf the shape that a parameter has in the buffer
-   */
+  /** @param shapeOf the shape that a parameter has in the buffer */
   constructor(
     parameters: readonly Parameter[],
-    first: (name: string) => boolean = () => false,
     shapeOf: (parameter: Parameter) => readonly number[] = ({ shape }) => shape,
   ) {
     let rows = 0;
-    const inOrder = [
-      ...parameters.filter(({ name }) => first(name)),
-      ...parameters.filter(({ name }) => !first(name)),
-    ];
-    this.places = inOrder.map((parameter) => {
+    this.places = parameters.map((parameter) => {
       const shape = shapeOf(parameter);
       const length = shape.reduce((product, dimension) => product * dimension, 1);
       const place = {

@@ -127,7 +127,7 @@ export function linearCrossEntropy(
       );
       const logSumExp = subtract(reduceMax(logits, [-1], true), logPeak);
       const losses = squeeze(subtract(logSumExp, labelLogits), -1);
-      return { outputs: [losses], saved: [cast(probabilities, hidden.type), labelRows] };
+      return { outputs: [losses], saved: [probabilities, labelRows] };
     }),
   );
 }
