@@ -1,4 +1,5 @@
 import { at } from '../base/arrays.js';
+import { UserError } from '../base/errors.js';
 import { Graph, type Shape } from '../graph/index.js';
 import { ParameterBuffer, type Parameters } from '../model/index.js';
 import {
@@ -6,6 +7,7 @@ import {
   float32,
   floatsOf,
   hasFusedOperators,
+  hasHalfPrecision,
   type HostTensor,
   type HostTensors,
   Session,
@@ -108,12 +110,21 @@ export class DeviceLearner implements Learner {
     this.#rowFeeds = held.rowFeeds;
   }
 
-  /** Prepares the graphs, and brings weights and moments to the device. */
+  /**
+   * Prepares the graphs, and brings weights and moments to the device.
+   *
+   * @throws UserError if the device cannot be had, or has no half precision.
+   */
   static async create(
     parameters: Parameters,
     options: DeviceLearnerOptions,
   ): Promise<DeviceLearner> {
     const { device, threads, tokenTypes = false, half = false, moments } = options;
+    if (half && !(await hasHalfPrecision(device))) {
+      throw new UserError(
+        `--fp16: this GPU, or its driver, does not compute in half precision (WebGPU's shader-f16); leave out --fp16 to train in fp32.`,
+      );
+    }
     const { config } = parameters;
     const adam = completeAdamOptions(options.adam);
     const layout = deviceLayout(config);

@@ -147,7 +147,9 @@ interface MaskWords {
 function maskWords(shape: readonly number[], { seed, draw }: MaskDraw): MaskWords {
   const words = (count: number, what: number) => {
     const random = generator([seed, draw, 4 * shape.length + what, 1]);
-    return Int32Array.from({ length: count }, () => random.uint32());
+    const list = new Int32Array(count);
+    for (let index = 0; index < count; index++) list[index] = random.uint32();
+    return list;
   };
   const rows = shape.slice(0, -1).reduce((product, length) => product * length, 1);
   return { rows: words(rows, 0), columns: words(shape.at(-1) ?? 1, 1) };

@@ -58,29 +58,54 @@ export function rowSums(
  * @param looked the row that each value belongs to
  */
 export function rowSumFeeds(name: string, tableRows: number, looked: Int32Array): HostTensors {
-  // The members of each row: values at first, then groups of them. The last of all is zero.
-  let members: number[][] = Array.from({ length: tableRows }, () => []);
-  for (const [value, row] of looked.entries()) at(members, row).push(value);
+  // The members of each row, one row after the other: values at first, then groups of them.
+  const counts = new Int32Array(tableRows);
+  for (const row of looked) counts[row] = at(counts, row) + 1;
+  let members = sortedByRow(looked, counts);
+  // What stands for no member: the zeros behind all values, then the last group, of such alone.
   let nothing = looked.length;
   const feeds: [string, HostTensors[string]][] = [];
   for (let level = 0; level < LEVELS; level++) {
-    const lists: number[] = [];
-    let groups = 0;
-    members = members.map((list) => {
-      const made: number[] = [];
-      for (let start = 0; start < list.length; start += GROUP) {
-        for (let place = start; place < start + GROUP; place++) lists.push(list[place] ?? nothing);
-        made.push(groups++);
-      }
-      return made;
-    });
-    for (let place = 0; place < GROUP; place++) lists.push(nothing);
+    const groups = counts.reduce((total, count) => total + Math.ceil(count / GROUP), 0);
+    const lists = new Int32Array((groups + 1) * GROUP).fill(nothing);
+    let from = 0;
+    let to = 0;
+    for (let row = 0; row < tableRows; row++) {
+      const count = at(counts, row);
+      if (count === 0) continue;
+      lists.set(members.subarray(from, from + count), to);
+      from += count;
+      counts[row] = Math.ceil(count / GROUP);
+      to += at(counts, row) * GROUP;
+    }
+    members = Int32Array.from({ length: groups }, (_, group) => group);
     nothing = groups;
     feeds.push([`${name}.level${level}`, int32(lists, [groups + 1, GROUP])]);
   }
-  const most = members.reduce((longest, { length }) => Math.max(longest, length), 1);
+  const most = counts.reduce((longest, count) => Math.max(longest, count), 1);
   const rows = new Int32Array(tableRows * most).fill(nothing);
-  for (const [row, list] of members.entries()) rows.set(list, row * most);
+  let group = 0;
+  for (let row = 0; row < tableRows; row++) {
+    for (let place = 0; place < at(counts, row); place++) rows[row * most + place] = group++;
+  }
   feeds.push([`${name}.rows`, int32(rows, [tableRows, most])]);
   return Object.fromEntries(feeds);
+}
+
+/** The values' numbers in the order of their rows, those of one row in the order of the values. */
+function sortedByRow(looked: Int32Array, counts: Int32Array): Int32Array {
+  const next = new Int32Array(counts.length);
+  let start = 0;
+  for (let row = 0; row < counts.length; row++) {
+    next[row] = start;
+    start += at(counts, row);
+  }
+  const sorted = new Int32Array(looked.length);
+  for (let value = 0; value < looked.length; value++) {
+    const row = at(looked, value);
+    const place = at(next, row);
+    sorted[place] = value;
+    next[row] = place + 1;
+  }
+  return sorted;
 }

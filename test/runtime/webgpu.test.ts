@@ -27,6 +27,14 @@ async function findDevice(): Promise<RunOptions['env'] | undefined> {
   return env !== undefined && (await probe('webgpu', env)) ? env : undefined;
 }
 
+const learnedSchema = z.object({
+  losses: z.array(z.number()),
+  norms: z.array(z.number()),
+  held: z.array(z.number()),
+  firstMoments: z.array(z.number()),
+  secondMoments: z.array(z.number()),
+});
+
 const resultSchema = z.object({
   losses: z.array(z.number()),
   gradients: z.array(z.number()),
@@ -38,11 +46,28 @@ async function computeOn(
   device: string,
   env: RunOptions['env'] = {},
 ): Promise<z.infer<typeof resultSchema>> {
-  const file = join(repository, 'dist/test/support/compute-on.js');
+  return resultSchema.parse(await runProgram('compute-on', [device], env));
+}
+
+/** What ten steps of training come to. */
+async function learnOn(
+  device: string,
+  learner: 'host' | 'device',
+  env: RunOptions['env'] = {},
+): Promise<z.infer<typeof learnedSchema>> {
+  return learnedSchema.parse(await runProgram('learn-on', [device, learner], env));
+}
+
+async function runProgram(
+  name: string,
+  args: readonly string[],
+  env: RunOptions['env'] = {},
+): Promise<unknown> {
+  const file = join(repository, `dist/test/support/${name}.js`);
   const options = { env, timeout: 300 };
-  const { code, stdout, stderr } = await start(process.execPath, [file, device], options).ended;
+  const { code, stdout, stderr } = await start(process.execPath, [file, ...args], options).ended;
   assert.equal(code, 0, stderr);
-  return resultSchema.parse(JSON.parse(stdout));
+  return JSON.parse(stdout);
 }
 
 function largest(values: readonly number[]): number {
@@ -64,6 +89,18 @@ describe('WebGPU', { skip: device === undefined && 'needs a GPU, or SwiftShader'
     assertClose(webgpu.gradients, cpu.gradients);
     assertClose(webgpu.logits, cpu.logits);
     assert.deepEqual(webgpu.replies, cpu.replies);
+  });
+
+  it('takes the steps of the CPU with weights that stay there, and goes on from a copy of them', async () => {
+    const [webgpu, cpu] = await Promise.all([
+      learnOn('webgpu', 'device', device),
+      learnOn('cpu', 'host'),
+    ]);
+    assertClose(webgpu.losses, cpu.losses);
+    assertClose(webgpu.norms, cpu.norms);
+    assertClose(webgpu.held, cpu.held);
+    assertClose(webgpu.firstMoments, cpu.firstMoments);
+    assertClose(webgpu.secondMoments, cpu.secondMoments);
   });
 });
 
