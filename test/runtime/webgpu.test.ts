@@ -14,9 +14,14 @@ const SOFTWARE_DRIVERS = ['chromium', 'chromium-browser', 'google-chrome']
 
 const NO_DRIVER = { VK_ICD_FILENAMES: '/nowhere.json', VK_DRIVER_FILES: '/nowhere.json' };
 
-async function probe(device: string, env: RunOptions['env']): Promise<boolean> {
+async function probe(
+  device: string,
+  env: RunOptions['env'],
+  type: 'float32' | 'float16' = 'float32',
+): Promise<boolean> {
   const file = join(repository, 'dist/src/runtime/device-probe.js');
-  return (await start(process.execPath, [file, device], { env: env ?? {} }).ended).code === 0;
+  const { ended } = start(process.execPath, [file, device, type], { env: env ?? {} });
+  return (await ended).code === 0;
 }
 
 /** The environment in which there is a WebGPU device; undefined if there is none. */
@@ -101,6 +106,27 @@ describe('WebGPU', { skip: device === undefined && 'needs a GPU, or SwiftShader'
     assertClose(webgpu.held, cpu.held);
     assertClose(webgpu.firstMoments, cpu.firstMoments);
     assertClose(webgpu.secondMoments, cpu.secondMoments);
+  });
+});
+
+const half = device !== undefined && (await probe('webgpu', device, 'float16'));
+
+describe('mixed precision', { skip: device === undefined && 'needs a GPU, or SwiftShader' }, () => {
+  it('is refused in one sentence by a GPU without half precision, and else near single', async () => {
+    const file = join(repository, 'dist/test/support/learn-on.js');
+    const args = [file, 'webgpu', 'device', 'fp16'];
+    const options = { env: device ?? {}, timeout: 300 };
+    const { code, stdout, stderr } = await start(process.execPath, args, options).ended;
+    if (!half) {
+      assert.equal(code, 1);
+      assert.match(stderr, /--fp16: this GPU, or its driver, does not compute in half precision/);
+      return;
+    }
+    const { losses } = learnedSchema.parse(JSON.parse(stdout));
+    const single = await learnOn('cpu', 'host');
+    for (const [index, loss] of losses.entries()) {
+      assert.ok(Math.abs(loss / at(single.losses, index) - 1) < 0.02);
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 // Run as a program: trains a small model for some steps on the device that its first argument names,
-// and prints what came of it as JSON. The second is the learner, `host` or `device`. A device's
+// and prints what came of it as JSON. The second is the learner, `host` or `device`, the third its
+// precision, `fp32` or `fp16`. A device's
 // learner is made anew halfway, from the weights and moments collected of the first.
 import { at, range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
@@ -11,7 +12,7 @@ import { HostLearner } from '../../src/training/host-learner.js';
 import type { Learner } from '../../src/training/learner.js';
 import { learnerBatch, stepOn } from './learning.js';
 
-const [deviceName, where] = process.argv.slice(2);
+const [deviceName, where, precision = 'fp32'] = process.argv.slice(2);
 const device = at(
   DEVICES,
   DEVICES.findIndex((name) => name === deviceName),
@@ -60,12 +61,14 @@ if (where === 'host') {
   await steps(learner, 0, 10);
   await finish(learner);
 } else {
-  const first = await DeviceLearner.create(parameters, common);
+  const half = precision === 'fp16';
+  const first = await DeviceLearner.create(parameters, { ...common, half });
   await steps(first, 0, 5);
   await first.collectWeights();
   const moments = await first.collectMoments();
+  // While the first still holds the device, the second finds the shaders compiled.
+  await using second = await DeviceLearner.create(parameters, { ...common, half, moments });
   await first[Symbol.asyncDispose]();
-  await using second = await DeviceLearner.create(parameters, { ...common, moments });
   await steps(second, 5, 10);
   await finish(second);
 }
