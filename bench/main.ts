@@ -6,6 +6,7 @@ import { loadBenchmark } from './load.js';
 import { extractBenchmark } from './extract.js';
 import { serveBenchmark } from './serve.js';
 import { trainBenchmark } from './train.js';
+import { trainGpuBenchmark } from './train-gpu.js';
 
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
 const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
@@ -16,6 +17,7 @@ const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['extract', extractBenchmark],
   ['serve', serveBenchmark],
   ['train', trainBenchmark],
+  ['train-gpu', trainGpuBenchmark],
 ]);
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

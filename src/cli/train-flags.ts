@@ -61,7 +61,11 @@ function commandWithFlags() {
     .option('--adam-epsilon <number>', 'added to the root of the mean square', positive)
     .option('--weight-decay <rate>', 'of all but biases and layer norms', share)
     .option('--max-grad-norm <norm>', 'longer gradients are scaled down to it', positive)
-    .option('--fp16 [truth]', "half precision, and the original's optimizer for it", truth)
+    .option(
+      '--fp16 [truth]',
+      "mixed precision on a WebGPU device, and the original's optimizer for it",
+      truth,
+    )
     .option('--loss-scale <factor>', 'in half precision; 0 finds one by itself', notNegative)
     .option('--seed <number>', 'where random numbers start', wholeNumber(0))
     .addOption(new Option('--device <name>', 'where to compute').choices(DEVICES))

@@ -104,6 +104,7 @@ export function trainOptions(
       saveSteps: settings.saveSteps,
       keep: settings.keep,
       device: settings.device,
+      lossScale: settings.lossScale,
       earlyStoppingPatience: settings.earlyStoppingPatience || undefined,
     }),
     numOptimSteps: settings.numOptimSteps ?? steps,

@@ -23,6 +23,7 @@ import { newTrainCommand, type TrainCommand } from './train-flags.js';
 import { checkAdapter, withFreshAdapter } from './train-lora.js';
 import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
+import { halfPrecision } from './train-precision.js';
 import { completeSettings, either, trainOptions } from './train-settings.js';
 import { TrainingDisplay } from './training-display.js';
 
@@ -82,7 +83,7 @@ async function run(
       `${out}: it holds a run already; go on with --continue-from ${out}, or choose another --out.`,
     );
   }
-  if (device === 'cpu' && rank === 0) sayPrecision(flags.fp16, flags.lossScale);
+  const fp16 = await halfPrecision(flags, device, rank === 0 ? notice : () => undefined);
 
   const start = resume === undefined ? await startingPoint(flags, model) : undefined;
   const settings = completeSettings(flags, start ?? resume?.settings ?? {});
@@ -113,6 +114,7 @@ async function run(
   try {
     return await train(checkpoint, dataset, heldOut, {
       ...options,
+      fp16,
       ...(resume === undefined ? {} : { resume }),
       outputDir: out,
       command: await givenSettings(command),
@@ -186,13 +188,6 @@ async function findRun(from: string, out: string): Promise<TrainingState | undef
 /** The original's argument was a number of steps. */
 function isStep(text: string): boolean {
   return /^\d+$/.test(text);
-}
-
-function sayPrecision(fp16: boolean | undefined, lossScale: number | undefined): void {
-  if (fp16 === true) notice('--fp16: the CPU trains in fp32');
-  if (lossScale !== undefined && lossScale !== 0) {
-    notice('--loss-scale: in fp32 there is nothing to scale');
-  }
 }
 
 function notice(sentence: string): void {

@@ -50,7 +50,9 @@ export function differentiate(
     throw new Error(`differentiate: ${loss.name} does not depend on any of the parameters.`);
   }
 
-  const contributions = new Map<Tensor, Contribution[]>([[loss, [from ?? graph.scalar(1)]]]);
+  const contributions = new Map<Tensor, Contribution[]>([
+    [loss, [from ?? graph.scalar(1, loss.type)]],
+  ]);
   for (const operation of graph.operations.slice().reverse()) {
     const received = operation.outputs.map((output) => contributions.get(output));
     if (received.every((list) => list === undefined)) continue;
@@ -107,7 +109,7 @@ function densify(tensor: Tensor, contributions: readonly Contribution[]): Tensor
   const rows = contributions.filter((part) => part instanceof RowGradient);
   const sum = total(contributions.filter((part) => part instanceof Tensor));
   if (rows.length === 0 && sum !== undefined) return sum;
-  const start = sum ?? expandLike(graph.scalar(0), tensor);
+  const start = sum ?? expandLike(graph.scalar(0, tensor.type), tensor);
   return rows.reduce((target, part) => scatterAdd(graph, target, part), start);
 }
 

@@ -96,8 +96,8 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
 
   Where: ({ inputs: [condition, a, b] }, [dy]) => [
     undefined,
-    () => sumTo(where(given(condition), given(dy), given(dy).graph.scalar(0)), a),
-    () => sumTo(where(given(condition), given(dy).graph.scalar(0), given(dy)), b),
+    () => sumTo(where(given(condition), given(dy), zero(given(dy))), a),
+    () => sumTo(where(given(condition), zero(given(dy)), given(dy)), b),
   ],
 
   Cast: ({ inputs: [x] }, [dy]) => [() => [cast(given(dy), given(x).type)]],
@@ -115,12 +115,14 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     ];
   },
 
+  // What sums over all rows is summed in single precision: in half, most of it would be lost.
   Linear: ({ inputs: [x, weight, bias] }, [dy]) => {
     const rows = (tensor: Tensor) => (tensor.rank === 2 ? tensor : asRows(tensor));
+    const single = (tensor: Tensor | undefined) => rows(cast(given(tensor), 'float32'));
     return [
       () => [reshapeLike(matmul(rows(given(dy)), given(weight), { transposeB: true }), given(x))],
-      () => [matmul(rows(given(x)), rows(given(dy)), { transposeA: true })],
-      () => sumTo(dy, bias),
+      () => [matmul(single(x), single(dy), { transposeA: true })],
+      () => sumTo(single(dy), bias),
     ];
   },
 
@@ -161,7 +163,8 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     () => {
       const flat = given(rows).rank === 1 ? given(dy) : asRows(given(dy));
       const moved = gather(flat, given(origins));
-      return [reshapeLike(present === undefined ? moved : multiply(moved, present), given(x))];
+      const kept = present && multiply(moved, cast(present, moved.type));
+      return [reshapeLike(kept ?? moved, given(x))];
     },
     undefined,
     undefined,
@@ -174,7 +177,7 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
 
   ReduceMean: ({ inputs: [x], options }, [dy]) => [
     () => {
-      const ones = expandLike(given(dy).graph.scalar(1), given(x));
+      const ones = expandLike(given(dy).graph.scalar(1, given(dy).type), given(x));
       const count = reduceSum(ones, given(options.axes), true);
       return [divide(spread(dy, x, options), count)];
     },
@@ -213,7 +216,7 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
   Dropout: ({ saved: [mask], options }, [dy]) => [
     () => {
       const scaled = scale(given(dy), 1 / (1 - given(options.ratio)));
-      return [where(given(mask), scaled, scaled.graph.scalar(0))];
+      return [where(given(mask), scaled, zero(scaled))];
     },
   ],
 
@@ -221,11 +224,12 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     const [hidden, weight, labels] = operation.inputs;
     const [probabilities, labelRows] = operation.saved;
     const share = unsqueeze(given(dy), -1);
-    const scaledHidden = multiply(given(hidden), share);
+    const scaledHidden = multiply(cast(given(hidden), 'float32'), share);
+    const { type } = given(hidden);
     return [
       () => {
-        const expected = matmul(given(probabilities), given(weight));
-        return [multiply(subtract(expected, given(labelRows)), share)];
+        const expected = matmul(cast(given(probabilities), type), given(weight));
+        return [multiply(subtract(expected, given(labelRows)), cast(share, type))];
       },
       () => [
         matmul(given(probabilities), scaledHidden, { transposeA: true }),
@@ -276,7 +280,11 @@ function asRows(tensor: Tensor): Tensor {
 }
 
 function oneMinus(x: Tensor): Tensor {
-  return subtract(x.graph.scalar(1), x);
+  return subtract(x.graph.scalar(1, x.type), x);
+}
+
+function zero(like: Tensor): Tensor {
+  return like.graph.scalar(0, like.type);
 }
 
 /**
@@ -286,10 +294,10 @@ function oneMinus(x: Tensor): Tensor {
 function geluSlope(x: Tensor): Tensor {
   const slope = 2 * Math.sqrt(2 / Math.PI);
   const curvature = 0.044715;
-  const { graph } = x;
-  const u = add(scale(multiply(x, x), slope * curvature), graph.scalar(slope));
+  const constant = (value: number) => x.graph.scalar(value, x.type);
+  const u = add(scale(multiply(x, x), slope * curvature), constant(slope));
   const gate = sigmoid(multiply(x, u));
-  const argumentSlope = subtract(scale(u, 3), graph.scalar(2 * slope));
+  const argumentSlope = subtract(scale(u, 3), constant(2 * slope));
   const bend = multiply(multiply(x, oneMinus(gate)), argumentSlope);
-  return multiply(gate, add(bend, graph.scalar(1)));
+  return multiply(gate, add(bend, constant(1)));
 }

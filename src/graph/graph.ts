@@ -1,6 +1,6 @@
-import type { Attributes } from './attributes.js';
+import { type Attributes, int } from './attributes.js';
 import { formatShape, ShapeError } from './shapes.js';
-import type { ElementType, Shape, TensorType } from './tensor.js';
+import { ELEMENT_TYPES, type ElementType, type Shape, type TensorType } from './tensor.js';
 
 /**
  * A value in a graph: an input, a constant or what a node computes. It holds no numbers; those
@@ -113,9 +113,38 @@ export class Graph {
     return tensor;
   }
 
-  /** A scalar float constant. */
-  scalar(value: number): Tensor {
-    return this.#constant('float32', [], Float32Array.of(value));
+  /**
+   * A scalar float constant. In half precision it is a cast of the one in single precision, which
+   * ONNX Runtime carries out when it loads the graph.
+   */
+  scalar(value: number, type: ElementType = 'float32'): Tensor {
+    const constant = this.#constant('float32', [], Float32Array.of(value));
+    if (type === 'float32') return constant;
+    const key = `${constant.name} as ${type}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const [converted] = this.node('Cast', [constant], [{ type, shape: [] }], {
+      to: int(ELEMENT_TYPES[type]),
+    });
+    if (converted === undefined) throw new Error('A node of one output made none.');
+    this.#constants.set(key, converted);
+    return converted;
+  }
+
+  /** A scalar whole number of 32 bits. */
+  integer(value: number): Tensor {
+    return this.#constant('int32', [], Int32Array.of(value));
+  }
+
+  /** A list of numbers. */
+  floats(values: Float32Array): Tensor {
+    return this.#constant('float32', [values.length], values);
+  }
+
+  /** A tensor of zeros. */
+  zeros(shape: readonly number[]): Tensor {
+    const length = shape.reduce((product, dimension) => product * dimension, 1);
+    return this.#constant('float32', shape, new Float32Array(length));
   }
 
   /** A list of whole numbers, as shapes and axes are given to operators. */
@@ -193,7 +222,7 @@ export class Graph {
   #constant(
     type: ElementType,
     shape: Shape,
-    values: Float32Array | BigInt64Array | Uint8Array,
+    values: Float32Array | Int32Array | BigInt64Array | Uint8Array,
   ): Tensor {
     const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     // By its bytes, because −0 and 0 read alike as text.

@@ -1,5 +1,6 @@
 import {
   add,
+  cast,
   type Graph,
   int,
   matmul,
@@ -58,8 +59,9 @@ export function raggedAttention(
   return (queriesKeysValues) => {
     const padded = moveRows(queriesKeysValues, pad);
     const { queries, keys, values } = splitHeads(padded, config);
-    const scores = add(scaledProducts(queries, keys, config), layout.mask);
-    const weights = drop(softmax(scores), config.attn_pdrop);
+    const products = cast(scaledProducts(queries, keys, config), layout.mask.type);
+    const shares = cast(softmax(add(products, layout.mask)), values.type);
+    const weights = drop(shares, config.attn_pdrop);
     const gathered = transpose(matmul(weights, values), [0, 2, 1, 3]);
     return moveRows(reshape(gathered, ['batch·time', config.n_embd]), unpad);
   };

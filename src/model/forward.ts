@@ -1,5 +1,6 @@
 import {
   add,
+  cast,
   dropout,
   gather,
   gelu,
@@ -131,13 +132,15 @@ export function embed(
 ): Tensor {
   const embedding = parameter(TOKEN_EMBEDDING);
   const positions = gather(parameter(POSITION_EMBEDDING), tokens.positions);
-  let x = add(gather(embedding, tokens.ids), positions);
-  if (tokens.types !== undefined) x = add(x, gather(embedding, tokens.types));
+  const lookUp = (rows: Tensor) => cast(gather(embedding, rows), positions.type);
+  let x = add(lookUp(tokens.ids), positions);
+  if (tokens.types !== undefined) x = add(x, lookUp(tokens.types));
   return drop(x, config.embd_pdrop);
 }
 
 /**
- * One layer: attention and a feed-forward network, each added to what came in.
+ * One layer: attention and a feed-forward network, each added to what came in. Products are taken
+ * in the precision of their weights; layer norms, and what goes from layer to layer, in that of `x`.
  *
  * @param own the layer's parameters by their names within it, such as `ln_1.weight`
  * @param x `[…, n_embd]`
@@ -151,8 +154,13 @@ export function transformerLayer(
   drop: Dropout = noDropout,
   adapt: Projection = ownProjection,
 ): Tensor {
-  const project = (name: string, input: Tensor) =>
-    adapt(`${name}.weight`, input, linear(input, own(`${name}.weight`), own(`${name}.bias`)));
+  const project = (name: string, input: Tensor) => {
+    const weight = own(`${name}.weight`);
+    const operand = cast(input, weight.type);
+    return adapt(`${name}.weight`, operand, linear(operand, weight, own(`${name}.bias`)));
+  };
+  const into = (stream: Tensor, branch: Tensor) =>
+    add(stream, cast(drop(branch, config.resid_pdrop), stream.type));
   const normalize = (name: string, input: Tensor) =>
     layerNormalization(
       input,
@@ -162,9 +170,9 @@ export function transformerLayer(
     );
 
   const gathered = attention(project('attn.c_attn', normalize('ln_1', x)));
-  const middle = add(x, drop(project('attn.c_proj', gathered), config.resid_pdrop));
+  const middle = into(x, project('attn.c_proj', gathered));
   const inner = gelu(project('mlp.c_fc', normalize('ln_2', middle)));
-  return add(middle, drop(project('mlp.c_proj', inner), config.resid_pdrop));
+  return into(middle, project('mlp.c_proj', inner));
 }
 
 /** The layer norm after the last layer; what it gives, the head reads. */

@@ -1,6 +1,6 @@
 /** The numbers that fill a `RaggedLayout` for rows of certain lengths, and the tokens' places. */
 export interface RaggedPlaces {
-  /** The length of the longest row. */
+  /** The length of the longest row, or a little more where it is padded to a multiple. */
   readonly time: number;
   /** Each flat token's place in its own row: `[tokens]`. */
   readonly positions: Int32Array;
@@ -17,9 +17,13 @@ export interface RaggedPlaces {
 /** Added to the attention scores of places that may not be looked at. */
 const HIDDEN = -1e9;
 
-/** Lays out rows of these lengths, one after the other without padding. */
-export function raggedPlaces(lengths: readonly number[]): RaggedPlaces {
-  const time = Math.max(...lengths);
+/**
+ * Lays out rows of these lengths, one after the other without padding.
+ *
+ * @param multiple what the length of the padded form is a multiple of
+ */
+export function raggedPlaces(lengths: readonly number[], multiple = 1): RaggedPlaces {
+  const time = multiple * Math.ceil(Math.max(...lengths) / multiple);
   const tokens = lengths.reduce((total, length) => total + length, 0);
   const positions = new Int32Array(tokens);
   const padded = new Int32Array(lengths.length * time);

@@ -14,6 +14,32 @@ export function hasFusedOperators(device: Device): boolean {
   return device !== 'webgpu';
 }
 
+/** ONNX Runtime's WebGPU provider with its options. */
+interface WebgpuProvider {
+  readonly name: 'webgpu';
+  readonly [option: string]: string;
+}
+
+/**
+ * ONNX Runtime's WebGPU provider with its options. Ours can be overridden by those in
+ * `DIALOGPT_WEBGPU`, written `name=value,name=value`. They belong to the device, which the first
+ * session of a process opens.
+ */
+export function webgpuProvider(): WebgpuProvider {
+  const given = (process.env.DIALOGPT_WEBGPU ?? '').split(',').filter((pair) => pair !== '');
+  return {
+    // Our graphs are tested, and each call that is checked takes longer to make.
+    validationMode: 'disabled',
+    ...Object.fromEntries(
+      given.map((pair) => {
+        const [name = '', ...value] = pair.split('=');
+        return [name.trim(), value.join('=').trim()];
+      }),
+    ),
+    name: 'webgpu',
+  };
+}
+
 /** What to do where a device cannot be had. */
 const ADVICE: Readonly<Record<Exclude<Device, 'cpu'>, string>> = {
   webgpu:
@@ -23,7 +49,7 @@ const ADVICE: Readonly<Record<Exclude<Device, 'cpu'>, string>> = {
 
 const PROBE = fileURLToPath(new URL('./device-probe.js', import.meta.url));
 
-const probes = new Map<Device, Promise<void>>();
+const probes = new Map<string, Promise<boolean>>();
 
 /**
  * Makes sure that graphs can run on a device. It is tried in a process of its own: where a driver
@@ -32,16 +58,27 @@ const probes = new Map<Device, Promise<void>>();
  * @throws UserError that says what to do if the device cannot be had.
  */
 export async function requireDevice(device: Device): Promise<void> {
-  if (device === 'cpu') return;
-  const probe = probes.get(device) ?? probeDevice(device);
-  probes.set(device, probe);
-  await probe;
+  if (device === 'cpu' || (await canRun(device, 'float32'))) return;
+  throw new UserError(`--device ${device}: ${ADVICE[device]}`);
 }
 
-async function probeDevice(device: Exclude<Device, 'cpu'>): Promise<void> {
+/** Whether a device computes in half precision itself. */
+export async function hasHalfPrecision(device: Device): Promise<boolean> {
+  return canRun(device, 'float16');
+}
+
+async function canRun(device: Device, type: 'float32' | 'float16'): Promise<boolean> {
+  const key = `${device} ${type}`;
+  const probe = probes.get(key) ?? runProbe(device, type);
+  probes.set(key, probe);
+  return probe;
+}
+
+async function runProbe(device: Device, type: string): Promise<boolean> {
   try {
-    await promisify(execFile)(process.execPath, [PROBE, device]);
-  } catch (error) {
-    throw new UserError(`--device ${device}: ${ADVICE[device]}`, { cause: error });
+    await promisify(execFile)(process.execPath, [PROBE, device, type]);
+    return true;
+  } catch {
+    return false;
   }
 }

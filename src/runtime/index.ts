@@ -1,5 +1,11 @@
 export { type Communicator, joinProcesses, ALONE, type Summable } from './mpi.js';
-export { type Device, DEVICES, hasFusedOperators, requireDevice } from './devices.js';
+export {
+  type Device,
+  DEVICES,
+  hasFusedOperators,
+  hasHalfPrecision,
+  requireDevice,
+} from './devices.js';
 export {
   type ExternalFiles,
   HostTensor,

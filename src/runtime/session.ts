@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor as HostTensor } from 'onnxruntime-node';
 import { type Graph, serialize } from '../graph/index.js';
-import { type Device, requireDevice } from './devices.js';
+import { type Device, requireDevice, webgpuProvider } from './devices.js';
 
 /** How a {@link Session} runs. */
 export interface SessionOptions {
@@ -12,6 +12,11 @@ export interface SessionOptions {
    * then makes no copies of them, which for gradients would be as large as the model at each run.
    */
   readonly inPlace?: boolean;
+  /**
+   * Outputs that stay in the device's memory. They are fed as they are to sessions of the same
+   * device, and their memory is freed by `dispose()`. On the CPU they are like all others.
+   */
+  readonly kept?: readonly string[];
 }
 
 /**
@@ -55,13 +60,13 @@ export class Session {
    */
   static async create(
     graph: Graph,
-    { device = 'cpu', threads, inPlace = false }: SessionOptions = {},
+    { device = 'cpu', threads, inPlace = false, kept = [] }: SessionOptions = {},
     { folder, memory }: ExternalFiles = {},
   ): Promise<Session> {
     await requireDevice(device);
     const model = serialize(graph, inPlace ? { emptySequence: END } : {});
     const session = await InferenceSession.create(model, {
-      executionProviders: [device],
+      executionProviders: [device === 'webgpu' ? webgpuProvider() : device],
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
@@ -75,6 +80,9 @@ export class Session {
       ...(memory === undefined
         ? {}
         : { externalData: Array.from(memory, ([path, data]) => ({ path, data })) }),
+      ...(device === 'webgpu' && kept.length > 0
+        ? { preferredOutputLocation: locations(graph, kept) }
+        : {}),
       // The pattern planner reserves about 1 GB that GPT-2 small does not need.
       enableMemPattern: false,
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
@@ -119,4 +127,16 @@ export class Session {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session.release();
   }
+}
+
+function locations(
+  graph: Graph,
+  kept: readonly string[],
+): Readonly<Record<string, 'cpu' | 'gpu-buffer'>> {
+  return Object.fromEntries(
+    graph.outputs.map((output) => {
+      const name = graph.nameOf(output);
+      return [name, kept.includes(name) ? 'gpu-buffer' : 'cpu'];
+    }),
+  );
 }

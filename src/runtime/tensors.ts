@@ -12,9 +12,10 @@ export function int64(values: ArrayLike<number>, shape: readonly number[]): Host
   return new HostTensor('int64', data, shape);
 }
 
-/** Whole numbers as a 32-bit tensor. */
+/** Whole numbers as a 32-bit tensor; the memory of an `Int32Array` is shared, not copied. */
 export function int32(values: ArrayLike<number>, shape: readonly number[]): HostTensor {
-  return new HostTensor('int32', Int32Array.from(values), shape);
+  const data = values instanceof Int32Array ? values : Int32Array.from(values);
+  return new HostTensor('int32', data, shape);
 }
 
 /** Truth values, 1 or 0 each, as a tensor; the memory is shared, not copied. */

@@ -29,10 +29,16 @@ export interface Batch {
  * Lays out examples as one batch.
  *
  * @param withTokenTypes whether the model adds token-type embeddings
+ * @param multiple what the length of the padded form is a multiple of
  */
-export function makeBatch(examples: readonly Example[], withTokenTypes = false): Batch {
+export function makeBatch(
+  examples: readonly Example[],
+  withTokenTypes = false,
+  multiple = 1,
+): Batch {
   const { time, positions, padded, flat, present, mask } = raggedPlaces(
     examples.map(({ inputIds }) => inputIds.length),
+    multiple,
   );
   const tokens = positions.length;
   const places = padded.length;

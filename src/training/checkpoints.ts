@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { messageOf, UserError, withFileErrors } from '../base/errors.js';
 import { exists, writeFolderWhole } from '../base/files.js';
 import { type Checkpoint, saveCheckpoint } from '../checkpoint/index.js';
-import type { Adam } from './optimizer.js';
+import type { Moments } from './learner.js';
 import { loadState, saveState, type StateFile, type TrainingState } from './state.js';
 
 const NAME = /^checkpoint-(\d+)$/;
@@ -29,14 +29,14 @@ export async function checkpointSteps(out: string): Promise<number[]> {
 export async function writeCheckpoint(
   out: string,
   checkpoint: Checkpoint,
-  adam: Adam,
+  moments: Moments,
   state: Omit<StateFile, 'format' | 'checksums'>,
   keep: number,
 ): Promise<void> {
   const { step } = state.progress;
   await writeFolderWhole(checkpointFolder(out, step), async (folder) => {
     await saveCheckpoint(folder, checkpoint);
-    await saveState(folder, checkpoint, adam, state);
+    await saveState(folder, checkpoint, moments, state);
   });
   // Later ones are damaged, or of a course that the run has left.
   const steps = await checkpointSteps(out);

@@ -1,4 +1,7 @@
 export { type Batch, makeBatch } from './batch.js';
+export { DeviceLearner, type DeviceLearnerOptions } from './device-learner.js';
+export { HostLearner, type HostLearnerOptions } from './host-learner.js';
+export { type Learner, type Moments, type UpdateReport } from './learner.js';
 export { epochBatches, sortedBatches } from './loader.js';
 export { LossModel, type LossModelOptions } from './loss-model.js';
 export { Adam, type AdamOptions, decaysInOriginal } from './optimizer.js';

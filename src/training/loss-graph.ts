@@ -1,4 +1,5 @@
 import {
+  cast,
   differentiate,
   type Gradient,
   Graph,
@@ -11,6 +12,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import {
+  type Dropout,
   type DropoutMask,
   type Gpt2Config,
   lastNormalization,
@@ -22,6 +24,7 @@ import {
   parameterInputs,
   parameterLayout,
   type ParameterTensors,
+  type Projection,
   raggedAttention,
   raggedLayoutInputs,
   throughLayers,
@@ -81,28 +84,13 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
   const masks: DropoutMask[] = [];
   const graph = new Graph({ fused });
   const parameter = parameterInputs(graph, config);
-  const input = (name: string) => graph.input(name, 'int64', ['tokens']);
-  const tokens = {
-    ids: input('ids'),
-    positions: input('positions'),
-    ...(tokenTypes ? { types: input('types') } : {}),
-  };
-  const layout = raggedLayoutInputs(graph);
   const drop = gradients ? trainingDropout(masks) : noDropout;
-  const attention = raggedAttention(config, layout, drop);
   const factors = adapter === undefined ? undefined : loraInputs(graph, adapter);
   const adapt =
     adapter === undefined || factors === undefined
       ? ownProjection
       : loraProjection(adapter, factors, drop);
-  const x = throughLayers(config, parameter, tokens, attention, drop, adapt);
-
-  const labelled = moveRows(x, {
-    rows: graph.input('labelled', 'int64', ['labels']),
-    origins: graph.input('label_origins', 'int64', ['tokens']),
-    present: graph.input('label_present', 'float32', ['tokens', 1]),
-  });
-  const losses = headLosses(config, parameter, labelled);
+  const losses = batchLosses(graph, config, parameter, { tokenTypes, drop, adapt });
   if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
@@ -110,6 +98,41 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
     factors ?? new Map(parameterLayout(config).map(({ name }) => [name, parameter(name)]));
   const found = differentiate(loss, [...trained.values()]);
   return { graph, ...outputGradients(graph, [...trained.keys()], found), masks };
+}
+
+/** What {@link batchLosses} may do besides. */
+export interface BatchLossesOptions {
+  readonly tokenTypes: boolean;
+  readonly drop: Dropout;
+  readonly adapt?: Projection;
+}
+
+/**
+ * The loss of each label of a ragged batch (`float32 [labels]`), also put out as
+ * {@link LABEL_LOSSES}. Declares the batch's inputs.
+ */
+export function batchLosses(
+  graph: Graph,
+  config: Gpt2Config,
+  parameter: ParameterTensors,
+  { tokenTypes, drop, adapt = ownProjection }: BatchLossesOptions,
+): Tensor {
+  const input = (name: string) => graph.input(name, 'int64', ['tokens']);
+  const tokens = {
+    ids: input('ids'),
+    positions: input('positions'),
+    ...(tokenTypes ? { types: input('types') } : {}),
+  };
+  const layout = raggedLayoutInputs(graph);
+  const attention = raggedAttention(config, layout, drop);
+  const x = throughLayers(config, parameter, tokens, attention, drop, adapt);
+
+  const labelled = moveRows(x, {
+    rows: graph.input('labelled', 'int64', ['labels']),
+    origins: graph.input('label_origins', 'int64', ['tokens']),
+    present: graph.input('label_present', 'float32', ['tokens', 1]),
+  });
+  return headLosses(config, parameter, labelled);
 }
 
 /** The loss of each labelled row, also put out as {@link LABEL_LOSSES}. */
@@ -121,7 +144,13 @@ export function headLosses(
   const { graph } = labelled;
   const labels = graph.input('labels', 'int64', ['labels']);
   const hidden = lastNormalization(config, parameter, labelled);
-  const losses = linearCrossEntropy(hidden, parameter(TOKEN_EMBEDDING), labels);
+  const embedding = parameter(TOKEN_EMBEDDING);
+  const losses = linearCrossEntropy(
+    cast(hidden, embedding.type),
+    embedding,
+    labels,
+    config.vocab_size,
+  );
   graph.output(LABEL_LOSSES, losses);
   return losses;
 }
@@ -148,8 +177,9 @@ export function outputGradients(
     if (gradient.dense !== undefined) {
       const { type, shape } = gradient.dense;
       const before = graph.input(`accumulated.${name}`, type, shape);
-      // ONNX Runtime folds a Sum into the Gemm before it, which then adds in place.
-      const [sum] = graph.node('Sum', [gradient.dense, before], [{ type, shape }]);
+      // On the CPU, ONNX Runtime folds a Sum into the Gemm before it, which then adds in place.
+      const operator = graph.fused ? 'Sum' : 'Add';
+      const [sum] = graph.node(operator, [gradient.dense, before], [{ type, shape }]);
       if (sum !== undefined) graph.output(`gradient.${name}`, sum);
       dense.push(name);
     }

@@ -17,6 +17,23 @@ export interface AdamOptions {
   readonly clipping?: 'group' | 'tensor';
 }
 
+/** {@link AdamOptions} with what is left out filled in. */
+export type CompleteAdamOptions = Required<AdamOptions>;
+
+/** Fills in what is left out: as the original has it. */
+export function completeAdamOptions(options: AdamOptions = {}): CompleteAdamOptions {
+  return {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 0.01,
+    decays: decaysInOriginal,
+    maxGradientNorm: 1,
+    clipping: 'group',
+    ...options,
+  };
+}
+
 /** What is known after a step. */
 export interface StepReport {
   /** The norm of all gradients before clipping. */
@@ -38,22 +55,13 @@ export function decaysInOriginal(name: string): boolean {
 export class Adam {
   readonly firstMoments: ParameterBuffer;
   readonly secondMoments: ParameterBuffer;
-  readonly #options: Required<AdamOptions>;
+  readonly #options: CompleteAdamOptions;
 
   /** @param layout that of the parameters which it is to change */
   constructor(layout: readonly Parameter[], options: AdamOptions = {}) {
     this.firstMoments = new ParameterBuffer(layout);
     this.secondMoments = new ParameterBuffer(layout);
-    this.#options = {
-      beta1: 0.9,
-      beta2: 0.999,
-      epsilon: 1e-8,
-      weightDecay: 0.01,
-      decays: decaysInOriginal,
-      maxGradientNorm: 1,
-      clipping: 'group',
-      ...options,
-    };
+    this.#options = completeAdamOptions(options);
   }
 
   /** Changes `parameters` by one step along `gradients`, which stay as they are. */

@@ -1,4 +1,5 @@
 import type { Dataset } from '../dataset/index.js';
+import type { LoraAdapter } from '../model/index.js';
 import type { Communicator, Device } from '../runtime/index.js';
 import type { AdamOptions } from './optimizer.js';
 import type { Perplexity } from './perplexity.js';
@@ -37,6 +38,13 @@ export interface TrainOptions {
   readonly seed?: number;
   readonly device?: Device;
   readonly threads?: number;
+  /**
+   * Whether to compute in half precision, with weights in single (mixed precision). Only a WebGPU
+   * device does; all others compute in single precision.
+   */
+  readonly fp16?: boolean;
+  /** The static scale of the loss in half precision; 0: dynamic. */
+  readonly lossScale?: number;
   /** Whether to train in less memory and more time; see `LossModelOptions`. */
   readonly recompute?: boolean;
   /** Those that train together; this process trains alone unless given. Rank 0 writes. */
@@ -108,6 +116,8 @@ export interface ExactSettings {
   readonly adam: string;
   readonly device: Device;
   readonly threads: number;
+  readonly fp16: boolean;
+  readonly lossScale: number;
 }
 
 /** The options with what is left out filled in. */
@@ -127,7 +137,18 @@ export function exactSettings(options: TrainOptions, dataset: Dataset): ExactSet
     adam: JSON.stringify(options.adam ?? {}),
     device: options.device ?? 'cpu',
     threads: options.threads ?? 0,
+    fp16: options.fp16 ?? false,
+    lossScale: options.lossScale ?? 0,
   };
+}
+
+/** Whether weights, gradients and moments stay on the device from step to step. */
+export function learnsOnDevice(
+  { device, processes, recompute = false }: TrainOptions,
+  adapter: LoraAdapter | undefined,
+): boolean {
+  const alone = (processes?.size ?? 1) === 1;
+  return device === 'webgpu' && alone && !recompute && adapter === undefined;
 }
 
 /** What tells datasets apart: how many examples, and the lengths of all of them, in order. */

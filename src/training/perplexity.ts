@@ -128,7 +128,7 @@ function originalFigures(
  * figures do not depend on it.
  */
 export async function measurePerplexity(
-  model: LossModel,
+  model: Pick<LossModel, 'losses'>,
   dataset: Pick<Dataset, 'length' | 'inputLength' | 'example'>,
   { batchSize = 16, tokenTypes = false, processes = ALONE }: PerplexityOptions = {},
 ): Promise<MeasuredPerplexity> {

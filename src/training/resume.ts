@@ -18,6 +18,8 @@ const CHANGEABLE = {
   warmupProportion: '--warmup-proportion',
   adam: "the optimizer's settings",
   device: '--device',
+  fp16: '--fp16',
+  lossScale: '--loss-scale',
   threads: '--threads',
 } as const satisfies Partial<Record<keyof ExactSettings, string>>;
 

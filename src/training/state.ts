@@ -12,7 +12,7 @@ import {
 } from '../checkpoint/index.js';
 import { ParameterBuffer } from '../model/index.js';
 import { DEVICES } from '../runtime/index.js';
-import type { Adam } from './optimizer.js';
+import type { Moments } from './learner.js';
 import { SCHEDULES } from './schedule.js';
 
 /** The folder inside a checkpoint that holds what going on needs besides the weights. */
@@ -52,6 +52,8 @@ export const progressSchema = z.object({
   seconds: z.number(),
   /** The factor that the loss is multiplied by in half precision; null in full precision. */
   lossScale: z.number().nullable(),
+  /** Steps since the gradients last overflowed in half precision. */
+  goodSteps: count.default(0),
   /** The running means of the log. */
   means: z.object({
     batches: count,
@@ -86,6 +88,8 @@ const settingsSchema = z.object({
   adam: z.string(),
   device: z.enum(DEVICES),
   threads: z.number(),
+  fp16: z.boolean().default(false),
+  lossScale: z.number().default(0),
 });
 
 const stateSchema = z.object({
@@ -119,7 +123,7 @@ export interface TrainingState extends StateFile {
 export async function saveState(
   folder: string,
   { parameters, adapter }: Checkpoint,
-  { firstMoments, secondMoments }: Adam,
+  { firstMoments, secondMoments }: Moments,
   state: Omit<StateFile, 'format' | 'checksums'>,
 ): Promise<void> {
   const training = join(folder, TRAINING_FOLDER);

@@ -2,17 +2,18 @@ import { at, range, sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { type Checkpoint, saveCheckpoint } from '../checkpoint/index.js';
 import type { Dataset } from '../dataset/index.js';
-import { ParameterBuffer } from '../model/index.js';
 import { ALONE, type Communicator } from '../runtime/index.js';
 import { type Batch, makeBatch } from './batch.js';
 import { checkpointFolder, checkpointSteps, writeCheckpoint } from './checkpoints.js';
+import { DeviceLearner } from './device-learner.js';
+import { HostLearner } from './host-learner.js';
+import type { Learner, UpdateReport } from './learner.js';
 import { epochBatches } from './loader.js';
 import { RunLog } from './log.js';
-import { LossModel } from './loss-model.js';
-import { Adam } from './optimizer.js';
 import {
   exactSettings,
   type ExactSettings,
+  learnsOnDevice,
   type TrainOptions,
   type TrainResult,
 } from './options.js';
@@ -41,7 +42,14 @@ export async function train(
   options: TrainOptions,
 ): Promise<TrainResult> {
   const { outputDir, resume, onNotice } = options;
-  const settings = exactSettings(options, dataset);
+  const onDevice = learnsOnDevice(options, checkpoint.adapter);
+  if (options.fp16 === true && options.device === 'webgpu' && !onDevice) {
+    onNotice?.(
+      '--fp16: with several processes, --recompute or an adapter, a GPU trains in fp32 too.',
+    );
+  }
+  const fp16 = onDevice && (options.fp16 ?? false);
+  const settings = exactSettings({ ...options, fp16 }, dataset);
   checkFit(checkpoint, dataset);
   if (resume !== undefined) {
     for (const notice of compareSettings(resume.settings, settings)) onNotice?.(notice);
@@ -50,19 +58,6 @@ export async function train(
       `${outputDir}: it holds a run already; go on with --continue-from ${outputDir}, or choose another --out.`,
     );
   }
-  const { device, threads, recompute = false } = options;
-  const modelOptions = {
-    tokenTypes: !settings.noTokenId,
-    seed: settings.seed,
-    adapter: checkpoint.adapter,
-    ...(device === undefined ? {} : { device }),
-    ...(threads === undefined ? {} : { threads }),
-  };
-  await using model = await LossModel.forTraining(checkpoint.parameters, {
-    ...modelOptions,
-    recompute,
-  });
-  await using evaluator = await LossModel.forEvaluation(checkpoint.parameters, modelOptions);
   const { processes = ALONE } = options;
   await using log =
     processes.rank === 0
@@ -71,6 +66,7 @@ export async function train(
   // All have the same already, unless their files or libraries differ.
   await processes.broadcast(checkpoint.parameters.buffer);
   if (checkpoint.adapter !== undefined) await processes.broadcast(checkpoint.adapter.buffer);
+  await using learner = await createLearner(checkpoint, settings, options, onDevice);
   const data = heldOut === undefined || heldOut.length === 0 ? undefined : heldOut;
   const parts = {
     checkpoint,
@@ -78,8 +74,7 @@ export async function train(
     heldOut: data,
     options,
     settings,
-    model,
-    evaluator,
+    learner,
     log,
     processes,
   };
@@ -92,8 +87,7 @@ interface RunParts {
   readonly heldOut: Dataset | undefined;
   readonly options: TrainOptions;
   readonly settings: ExactSettings;
-  readonly model: LossModel;
-  readonly evaluator: LossModel;
+  readonly learner: Learner;
   readonly log: RunLog;
   readonly processes: Communicator;
 }
@@ -101,10 +95,6 @@ interface RunParts {
 /** A training run under way. */
 class Run {
   readonly #parts: RunParts;
-  readonly #adam: Adam;
-  /** What is trained. */
-  readonly #weights: ParameterBuffer;
-  readonly #gradients: ParameterBuffer;
   readonly #progress: Progress;
   /** The step of the newest checkpoint. */
   #saved: number | undefined;
@@ -112,16 +102,11 @@ class Run {
   #stopping = false;
 
   constructor(parts: RunParts) {
-    const { checkpoint, options, log } = parts;
+    const { options, log } = parts;
     this.#parts = parts;
-    this.#weights = checkpoint.adapter ?? checkpoint.parameters;
-    this.#adam = new Adam(this.#weights.layout, options.adam);
-    this.#gradients = new ParameterBuffer(this.#weights.layout);
     this.#progress = { ...(options.resume?.progress ?? firstProgress(log)) };
     if (options.resume === undefined) return;
-    const { firstMoments, secondMoments, progress } = options.resume;
-    this.#adam.firstMoments.buffer.set(firstMoments.buffer);
-    this.#adam.secondMoments.buffer.set(secondMoments.buffer);
+    const { progress } = options.resume;
     log.means = progress.means;
     this.#saved = progress.step;
   }
@@ -159,7 +144,6 @@ class Run {
     const { checkpoint, options, settings, log } = this.#parts;
     const progress = this.#progress;
     const started = performance.now();
-    const losses = await this.#accumulate(indices);
     const learningRate = learningRateAt(settings.lrSchedule, progress.step, {
       learningRate: settings.learningRate,
       steps: settings.numOptimSteps,
@@ -167,7 +151,7 @@ class Run {
       warmupProportion: settings.warmupProportion,
       width: checkpoint.parameters.config.n_embd,
     });
-    const { gradientNorm } = this.#adam.step(this.#weights, this.#gradients, learningRate);
+    const { losses, gradientNorm } = await this.#learn(indices, learningRate);
     progress.step += 1;
     progress.batches += indices.length;
     progress.batchesOfEpoch += indices.length;
@@ -198,11 +182,13 @@ class Run {
   }
 
   /**
-   * Sets the gradients to those of the mean loss of all labels of some batches, which the processes
-   * share out.
+   * Learns from the mean loss of all labels of some batches, which the processes share out.
    */
-  async #accumulate(indices: readonly (readonly number[])[]): Promise<LossSum> {
-    const { model, log, processes, options } = this.#parts;
+  async #learn(
+    indices: readonly (readonly number[])[],
+    learningRate: number,
+  ): Promise<{ readonly losses: LossSum; readonly gradientNorm: number }> {
+    const { learner, processes, options } = this.#parts;
     const { rank, size } = processes;
     const progress = this.#progress;
     const mine = indices.flatMap((batch, index) =>
@@ -210,37 +196,57 @@ class Run {
     );
     const labels = new Float64Array([sum(mine.map(({ batch }) => batch.labels.length))]);
     await processes.allReduceSum(labels);
+    for (const { index, batch } of mine) {
+      await learner.backward(batch, 1 / at(labels, 0), progress.batches + index);
+    }
+    const update = await learner.update(learningRate);
+    this.#noteScale(update);
     // What is known of each batch, where it belongs, and at the end who was told to stop.
     const known = new Float64Array(indices.length * BATCH_FACTS + 1);
-    this.#gradients.buffer.fill(0);
-    for (const { index, batch } of mine) {
-      const draw = progress.batches + index;
-      const losses = await model.backward(batch, 1 / at(labels, 0), this.#gradients, draw);
+    for (const [place, { index, batch }] of mine.entries()) {
       const facts = known.subarray(index * BATCH_FACTS);
-      new LossSum(facts).add(batch, losses);
+      new LossSum(facts).add(batch, at(update.losses, place));
       facts.set([batch.tokens, batch.places], LossSum.SIZE);
     }
     if (isAborted(options.signal)) known[known.length - 1] = 1;
     await processes.allReduceSum(known);
-    await processes.allReduceSum(this.#gradients.buffer);
     this.#stopping = at(known, known.length - 1) > 0;
+    return { losses: this.#sumFacts(known), gradientNorm: update.gradientNorm };
+  }
 
+  /** Adds up what is known of the batches of a step, and logs them. */
+  #sumFacts(known: Float64Array): LossSum {
     const losses = new LossSum();
     for (let start = 0; start < known.length - 1; start += BATCH_FACTS) {
       const batchLosses = new LossSum(known.subarray(start));
       const [tokens = 0, places = 0] = known.subarray(start + LossSum.SIZE);
       losses.addSum(batchLosses);
-      log.batch(batchLosses.result, tokens, places);
-      progress.tokens += tokens;
+      this.#parts.log.batch(batchLosses.result, tokens, places);
+      this.#progress.tokens += tokens;
     }
     return losses;
   }
 
+  /** Takes over the scale of the loss, and tells of a step that half precision was too narrow for. */
+  #noteScale({ skipped }: UpdateReport): void {
+    const { learner, options } = this.#parts;
+    const state = learner.lossScale;
+    if (state === undefined) return;
+    if (skipped) {
+      options.onNotice?.(
+        `Step ${this.#progress.step + 1} changes nothing: its gradients overflowed in half precision. The loss scale is now ${state.lossScale}.`,
+      );
+    }
+    this.#progress.lossScale = state.lossScale;
+    this.#progress.goodSteps = state.goodSteps;
+  }
+
   #batch(indices: readonly number[]): Batch {
-    const { dataset, settings } = this.#parts;
+    const { dataset, settings, learner } = this.#parts;
     return makeBatch(
       indices.map((index) => dataset.example(index)),
       !settings.noTokenId,
+      learner.timeMultiple,
     );
   }
 
@@ -254,6 +260,7 @@ class Run {
     const better = validates && (await this.#validate(heldOut));
     const last = this.#isOver();
     if (!last && !validates && step % saveSteps !== 0) return;
+    await this.#parts.learner.collectWeights();
     // The model comes before the checkpoint: whoever goes on from an older one writes it again.
     const writes = this.#parts.processes.rank === 0;
     if (writes && (better || heldOut === undefined || progress.best === undefined)) {
@@ -266,19 +273,20 @@ class Run {
   }
 
   async #save(keep: number): Promise<void> {
-    const { checkpoint, options, settings, log } = this.#parts;
+    const { checkpoint, options, settings, log, learner } = this.#parts;
     const progress = { ...this.#progress, means: log.means };
     const state = { progress, settings, command: { ...options.command } };
-    await writeCheckpoint(options.outputDir, checkpoint, this.#adam, state, keep);
+    const moments = await learner.collectMoments();
+    await writeCheckpoint(options.outputDir, checkpoint, moments, state, keep);
     this.#saved = progress.step;
   }
 
   /** Measures the held-out loss and returns whether it is the lowest so far. */
   async #validate(heldOut: Dataset): Promise<boolean> {
-    const { evaluator, log, options, settings, processes } = this.#parts;
+    const { learner, log, options, settings, processes } = this.#parts;
     const progress = this.#progress;
     const { loss, perplexity, sequencePerplexity, labels } = await measurePerplexity(
-      evaluator,
+      learner,
       heldOut,
       {
         batchSize: options.evalBatchSize ?? settings.trainBatchSize,
@@ -325,9 +333,36 @@ function firstProgress(log: RunLog): Progress {
     tokens: 0,
     seconds: 0,
     lossScale: null,
+    goodSteps: 0,
     means: log.means,
     withoutImprovement: 0,
   };
+}
+
+/** What trains: on the device where it can stay there, else in this process's memory. */
+async function createLearner(
+  checkpoint: Checkpoint,
+  settings: ExactSettings,
+  options: TrainOptions,
+  onDevice: boolean,
+): Promise<Learner> {
+  const { device = 'cpu', threads, recompute = false, resume, adam, processes = ALONE } = options;
+  const common = {
+    device,
+    tokenTypes: !settings.noTokenId,
+    seed: settings.seed,
+    adam,
+    moments: resume,
+    ...(threads === undefined ? {} : { threads }),
+  };
+  if (!onDevice) return HostLearner.create(checkpoint, { ...common, recompute, processes });
+  const { lossScale, goodSteps } = resume?.progress ?? { lossScale: null, goodSteps: 0 };
+  return DeviceLearner.create(checkpoint.parameters, {
+    ...common,
+    half: settings.fp16,
+    lossScale: settings.lossScale,
+    lossScaleState: lossScale === null ? undefined : { lossScale, goodSteps },
+  });
 }
 
 /** Read anew each time, because it changes while others run. */

@@ -26,7 +26,7 @@ export function divide(a: Tensor, b: Tensor): Tensor {
 
 /** `x · factor` for a plain number. */
 export function scale(x: Tensor, factor: number): Tensor {
-  return multiply(x, x.graph.scalar(factor));
+  return multiply(x, x.graph.scalar(factor, x.type));
 }
 
 /** `−x`. */
@@ -91,8 +91,9 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   );
 }
 
-/** The numbers of `x` as another element type. */
+/** The numbers of `x` as another element type; `x` itself if it has that type. */
 export function cast(x: Tensor, type: ElementType): Tensor {
+  if (x.type === type) return x;
   return only(
     x.graph.operation('Cast', [x], {}, () => ({
       outputs: x.graph.node('Cast', [x], [{ type, shape: x.shape }], {

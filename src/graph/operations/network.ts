@@ -1,9 +1,9 @@
 import { float, int } from '../attributes.js';
 import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
-import type { Shape } from '../tensor.js';
+import type { Dimension, Shape } from '../tensor.js';
 import { only, requireFloat, requireIndices, requireRank } from './checks.js';
-import { multiply, scale, subtract, where } from './elementwise.js';
+import { cast, multiply, scale, subtract, where } from './elementwise.js';
 import { matmul } from './matrix.js';
 import { reduceMax, reduceSum } from './reduction.js';
 import { gather, squeeze } from './structure.js';
@@ -77,7 +77,7 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
   }
   return only(
     x.graph.operation('Dropout', [x], { ratio }, () => ({
-      outputs: [where(mask, scale(x, 1 / (1 - ratio)), x.graph.scalar(0))],
+      outputs: [where(mask, scale(x, 1 / (1 - ratio)), x.graph.scalar(0, x.type))],
       saved: [mask],
     })),
   );
@@ -91,12 +91,18 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
  * one-hot row. The softmax goes into both products as it is, and the labels' share is added as
  * sparse rows, so nothing of the size of the logits is written a third time.
  *
- * @param hidden `[rows, width]`
+ * @param hidden `[rows, width]`; in half precision, only the products are
  * @param weight `[vocabulary, width]`
  * @param labels `int64 [rows]`
- * @returns `[rows]`
+ * @param known the rows of the weight that are of the vocabulary; those behind have no probability
+ * @returns `float32 [rows]`
  */
-export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tensor): Tensor {
+export function linearCrossEntropy(
+  hidden: Tensor,
+  weight: Tensor,
+  labels: Tensor,
+  known = weight.shape[0],
+): Tensor {
   requireRank('LinearCrossEntropy', hidden, 2);
   requireIndices('LinearCrossEntropy', hidden, labels);
   const rows: Shape = hidden.shape.slice(0, 1);
@@ -106,10 +112,11 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
   const { graph } = hidden;
   return only(
     graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
-      const logits = matmul(hidden, weight, { transposeB: true });
+      const logits = cast(logitsOf(hidden, weight, known), 'float32');
       const probabilities = softmax(logits);
       const labelRows = gather(weight, labels);
-      const labelLogits = reduceSum(multiply(hidden, labelRows), [-1], true);
+      const single = (x: Tensor) => cast(x, 'float32');
+      const labelLogits = reduceSum(multiply(single(hidden), single(labelRows)), [-1], true);
       // max(probabilities) is exp(max(logits) − logsumexp), which gives logsumexp without a
       // further pass of exponentials over the vocabulary. ReduceLogSum over one element takes its
       // logarithm as Log does, but without vector instructions that round differently from those
@@ -123,4 +130,20 @@ export function linearCrossEntropy(hidden: Tensor, weight: Tensor, labels: Tenso
       return { outputs: [losses], saved: [probabilities, labelRows] };
     }),
   );
+}
+
+/** So low that no probability is left, and still a number in half precision. */
+const IMPOSSIBLE = -60_000;
+
+function logitsOf(hidden: Tensor, weight: Tensor, known: Dimension | undefined): Tensor {
+  const [rows] = hidden.shape;
+  const [all] = weight.shape;
+  if (known === all || typeof all !== 'number' || typeof known !== 'number') {
+    return matmul(hidden, weight, { transposeB: true });
+  }
+  const { graph, type } = hidden;
+  const offsets = new Float32Array(all).fill(IMPOSSIBLE, known);
+  const inputs = [hidden, weight, cast(graph.floats(offsets), type)];
+  const output = { type, shape: [rows ?? 0, all] };
+  return only(graph.node('Gemm', inputs, [output], { transB: int(true) }));
 }
