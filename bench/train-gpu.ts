@@ -8,6 +8,7 @@ import { ALONE, DEVICES } from '../src/runtime/index.js';
 import { gpt2Tokenizer } from '../src/tokenizer/index.js';
 import {
   type Batch,
+  type BatchRounding,
   DeviceLearner,
   HostLearner,
   type Learner,
@@ -128,7 +129,12 @@ function model(name: string) {
 }
 
 /** A batch of about so many random tokens, of which some more than half are labels. */
-function batchOf(config: Gpt2Config, tokens: number, number: number, multiple: number): Batch {
+function batchOf(
+  config: Gpt2Config,
+  tokens: number,
+  number: number,
+  rounding: BatchRounding,
+): Batch {
   const random = new Random(number);
   const examples = range(0, Math.max(1, Math.round(tokens / LENGTH))).map((): Example => {
     const length = LENGTH - random.below(1 + LENGTH / 8);
@@ -146,7 +152,7 @@ function batchOf(config: Gpt2Config, tokens: number, number: number, multiple: n
       weights: new Float32Array(length).fill(1),
     };
   });
-  return makeBatch(examples, false, multiple);
+  return makeBatch(examples, false, rounding);
 }
 
 async function step(learner: Learner, batch: Batch, number: number) {
@@ -158,7 +164,7 @@ async function fourLosses(learner: Learner, config: Gpt2Config, tokens: number):
   const losses: number[] = [];
   for (const number of range(0, 4)) {
     // The masks depend on the padded length; so it is the same on both.
-    const report = await step(learner, batchOf(config, tokens, number, 8), number);
+    const report = await step(learner, batchOf(config, tokens, number, { time: 8 }), number);
     losses.push(...report.losses.flatMap((list) => [...list]));
   }
   return losses;
@@ -188,9 +194,7 @@ async function compare(
 
 async function measure(config: Gpt2Config, half: boolean, { device, tokens, steps }: Options) {
   await using learner = await DeviceLearner.create(fresh(config), { device, half });
-  const batches = range(0, 4).map((number) =>
-    batchOf(config, tokens, number, learner.timeMultiple),
-  );
+  const batches = range(0, 4).map((number) => batchOf(config, tokens, number, learner.rounding));
   // All shapes once, so that shaders are compiled and memory is reserved.
   for (const [number, batch] of [...batches, ...batches].entries())
     await step(learner, batch, number);

@@ -21,9 +21,16 @@ const HIDDEN = -1e9;
  * Lays out rows of these lengths, one after the other without padding.
  *
  * @param multiple what the length of the padded form is a multiple of
+ * @param spare whether at least one place of the padded form is to hold no token
  */
-export function raggedPlaces(lengths: readonly number[], multiple = 1): RaggedPlaces {
-  const time = multiple * Math.ceil(Math.max(...lengths) / multiple);
+export function raggedPlaces(
+  lengths: readonly number[],
+  multiple = 1,
+  spare = false,
+): RaggedPlaces {
+  const longest = multiple * Math.ceil(Math.max(...lengths) / multiple);
+  const full = lengths.every((length) => length === longest);
+  const time = spare && full ? longest + multiple : longest;
   const tokens = lengths.reduce((total, length) => total + length, 0);
   const positions = new Int32Array(tokens);
   const padded = new Int32Array(lengths.length * time);

@@ -26,27 +26,45 @@ export interface Batch {
 }
 
 /**
+ * What lengths of a batch are multiples of: a device that keeps memory for each length it has met
+ * then meets few. What is added is read by nothing, and adds nothing to any gradient.
+ */
+export interface BatchRounding {
+  /** Of the padded form; 1. */
+  readonly time?: number;
+  /** Of the flat tokens; 1. */
+  readonly tokens?: number;
+  /** Of the labels that the graph sees; 1. */
+  readonly labels?: number;
+}
+
+/**
  * Lays out examples as one batch.
  *
  * @param withTokenTypes whether the model adds token-type embeddings
- * @param multiple what the length of the padded form is a multiple of
  */
 export function makeBatch(
   examples: readonly Example[],
   withTokenTypes = false,
-  multiple = 1,
+  {
+    time: timeMultiple = 1,
+    tokens: tokenMultiple = 1,
+    labels: labelMultiple = 1,
+  }: BatchRounding = {},
 ): Batch {
   const { time, positions, padded, flat, present, mask } = raggedPlaces(
     examples.map(({ inputIds }) => inputIds.length),
-    multiple,
+    timeMultiple,
+    tokenMultiple > 1,
   );
   const tokens = positions.length;
   const places = padded.length;
+  const length = roundUp(tokens, tokenMultiple);
 
-  const ids = new Int32Array(tokens);
-  const types = new Int32Array(tokens);
-  const labelOrigins = new Int32Array(tokens);
-  const labelPresent = new Float32Array(tokens);
+  const ids = new Int32Array(length);
+  const types = new Int32Array(length);
+  const labelOrigins = new Int32Array(length);
+  const labelPresent = new Float32Array(length);
   const labelled: number[] = [];
   const labels: number[] = [];
   const labelRows: number[] = [];
@@ -68,6 +86,11 @@ export function makeBatch(
     }
   }
 
+  const seenLabels = extend(labels, roundUp(labels.length, labelMultiple), 0);
+  const seenLabelled = extend(labelled, seenLabels.length, 0);
+  const seenPositions = extend(positions, length, 0);
+  // A place that holds no token has no gradient either.
+  const seenFlat = extend(flat, length, Math.max(0, present.indexOf(0)));
   return {
     size: examples.length,
     tokens,
@@ -78,23 +101,33 @@ export function makeBatch(
     labelRows: Int32Array.from(labelRows),
     lookups: {
       ids,
-      positions,
+      positions: seenPositions,
       ...(withTokenTypes ? { types } : {}),
-      labels: Int32Array.from(labels),
+      labels: seenLabels,
     },
     feeds: {
-      ids: int64(ids, [tokens]),
-      positions: int64(positions, [tokens]),
-      ...(withTokenTypes ? { types: int64(types, [tokens]) } : {}),
+      ids: int64(ids, [length]),
+      positions: int64(seenPositions, [length]),
+      ...(withTokenTypes ? { types: int64(types, [length]) } : {}),
       padded: int64(padded, [examples.length, time]),
       padded_list: int64(padded, [places]),
-      flat: int64(flat, [tokens]),
+      flat: int64(seenFlat, [length]),
       present: float32(present, [places, 1]),
       mask: float32(mask, [time, time]),
-      labelled: int64(labelled, [labelled.length]),
-      label_origins: int64(labelOrigins, [tokens]),
-      label_present: float32(labelPresent, [tokens, 1]),
-      labels: int64(labels, [labels.length]),
+      labelled: int64(seenLabelled, [seenLabelled.length]),
+      label_origins: int64(labelOrigins, [length]),
+      label_present: float32(labelPresent, [length, 1]),
+      labels: int64(seenLabels, [seenLabels.length]),
     },
   };
+}
+
+function roundUp(length: number, multiple: number): number {
+  return multiple * Math.ceil(length / multiple);
+}
+
+function extend(values: ArrayLike<number>, length: number, rest: number): Int32Array {
+  const extended = new Int32Array(length).fill(rest, values.length);
+  extended.set(values);
+  return extended;
 }

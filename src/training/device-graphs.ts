@@ -89,7 +89,8 @@ export function deviceLossGraph(
 }
 
 /**
- * Losses with dropout, and the gradient of `loss_scale · Σ losses` added to what was accumulated.
+ * Losses with dropout, and the gradient of `Σ loss_scale · losses` (a scale for each label) added to
+ * what was accumulated.
  *
  * In mixed precision, the weights stay in single precision and are rounded to half for the products;
  * layer norms, softmax, the loss and the residual stream are in single precision, and so is the sum
@@ -107,7 +108,7 @@ export function deviceGradientGraph(
     tokenTypes,
     drop: mixingDropout(words),
   });
-  const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
+  const loss = reduceSum(multiply(losses, graph.input(LOSS_SCALE, 'float32', ['labels'])));
   const names = layout.places.map((place) => place.parameter.name);
   const found = differentiate(loss, names.map(parameter));
 

@@ -63,6 +63,13 @@ interface Held {
   readonly secondMoments: HostTensor;
 }
 
+/** The losses of a batch that the device still holds. */
+interface PendingLosses {
+  readonly tensor: HostTensor;
+  /** How many of them are of labels; behind them are those that fill up. */
+  readonly labels: number;
+}
+
 const VALUE = 'value';
 const COPY = 'copy';
 
@@ -72,8 +79,9 @@ const COPY = 'copy';
  * waited for once. (The same graphs run on the CPU, where they are slower than its own.)
  */
 export class DeviceLearner implements Learner {
-  // A GPU's products read four numbers at once where lengths allow it.
-  readonly timeMultiple = 8;
+  // A GPU's products read four numbers at once where lengths allow it, and buffers are kept for
+  // lengths that come again.
+  readonly rounding = { time: 8, tokens: 128, labels: 128 };
   readonly #parameters: Parameters;
   readonly #layout: FlatLayout;
   readonly #graph: DeviceGraph;
@@ -85,7 +93,7 @@ export class DeviceLearner implements Learner {
   readonly #rowFeeds: HostTensors;
   #held: Held;
   #gradients: HostTensor;
-  #losses: HostTensor[] = [];
+  #losses: PendingLosses[] = [];
 
   private constructor(
     parameters: Parameters,
@@ -182,14 +190,15 @@ export class DeviceLearner implements Learner {
             Object.entries(rowSumFeeds(name, rows, rowsOf(lookups, batch))),
           ),
         ),
-        [LOSS_SCALE]: float32(Float32Array.of(factor), []),
+        [LOSS_SCALE]: labelScales(batch, factor),
         [DEVICE.weights]: this.#held.weights,
         [DEVICE.accumulated]: this.#gradients,
       },
       { [LABEL_LOSSES]: null, [DEVICE.gradients]: null },
     );
     this.#setGradients(given(outputs, DEVICE.gradients));
-    this.#losses.push(given(outputs, LABEL_LOSSES));
+    const tensor = given(outputs, LABEL_LOSSES);
+    this.#losses.push({ tensor, labels: batch.labels.length });
   }
 
   async update(learningRate: number): Promise<UpdateReport> {
@@ -225,8 +234,9 @@ export class DeviceLearner implements Learner {
     this.#scale?.update(skipped);
     this.#setGradients(this.#zeros);
     const losses: Float32Array[] = [];
-    for (const tensor of this.#losses) {
-      losses.push(floatsOf(await copy(this.#sessions.downloadLosses, tensor)));
+    for (const { tensor, labels } of this.#losses) {
+      const all = floatsOf(await copy(this.#sessions.downloadLosses, tensor));
+      losses.push(all.subarray(0, labels));
       release(tensor);
     }
     this.#losses = [];
@@ -234,12 +244,12 @@ export class DeviceLearner implements Learner {
   }
 
   async losses(batch: Batch): Promise<Float32Array> {
-    const { feeds } = batch;
+    const { feeds, labels } = batch;
     const outputs = await this.#sessions.loss.run(
       { ...feeds, [DEVICE.weights]: this.#held.weights },
       { [LABEL_LOSSES]: null },
     );
-    return floatsOf(outputs[LABEL_LOSSES]);
+    return floatsOf(outputs[LABEL_LOSSES]).subarray(0, labels.length);
   }
 
   async collectWeights(): Promise<void> {
@@ -270,7 +280,8 @@ export class DeviceLearner implements Learner {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#setGradients(this.#zeros);
     dispose(this.#held);
-    for (const tensor of [this.#zeros, ...Object.values(this.#rowFeeds), ...this.#losses]) {
+    for (const { tensor } of this.#losses) release(tensor);
+    for (const tensor of [this.#zeros, ...Object.values(this.#rowFeeds)]) {
       release(tensor);
     }
     const { upload, download, downloadLosses, gradient, loss, update } = this.#sessions;
@@ -289,6 +300,12 @@ function copyGraph(shape: Shape): Graph {
 
 async function copy(session: Session, tensor: HostTensor): Promise<HostTensor> {
   return given(await session.run({ [VALUE]: tensor }, { [COPY]: null }), COPY);
+}
+
+/** What each loss is multiplied by: those that only fill up, by nothing. */
+function labelScales({ feeds, labels }: Batch, factor: number): HostTensor {
+  const [seen = 0] = feeds.labels?.dims ?? [];
+  return float32(new Float32Array(seen).fill(factor, 0, labels.length), [seen]);
 }
 
 function rowsOf(lookups: readonly string[], batch: Batch): Int32Array {

@@ -21,7 +21,7 @@ export interface HostLearnerOptions extends Omit<LossModelOptions, 'adapter'> {
  */
 export class HostLearner implements Learner {
   readonly lossScale = undefined;
-  readonly timeMultiple = 1;
+  readonly rounding = {};
   readonly #weights: ParameterBuffer;
   readonly #gradients: ParameterBuffer;
   readonly #adam: Adam;

@@ -1,4 +1,4 @@
-export { type Batch, makeBatch } from './batch.js';
+export { type Batch, type BatchRounding, makeBatch } from './batch.js';
 export { DeviceLearner, type DeviceLearnerOptions } from './device-learner.js';
 export { HostLearner, type HostLearnerOptions } from './host-learner.js';
 export { type Learner, type Moments, type UpdateReport } from './learner.js';

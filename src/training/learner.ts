@@ -1,4 +1,4 @@
-import type { Batch } from './batch.js';
+import type { Batch, BatchRounding } from './batch.js';
 import type { LossScaleState } from './loss-scale.js';
 import type { ParameterBuffer } from '../model/index.js';
 
@@ -33,8 +33,8 @@ export interface Learner {
   collectWeights(): Promise<void>;
   /** The moments as they are now. */
   collectMoments(): Promise<Moments>;
-  /** What the length of a batch's padded form should be a multiple of. */
-  readonly timeMultiple: number;
+  /** How the lengths of batches should be rounded. */
+  readonly rounding: BatchRounding;
   /** Where the scaling of the loss stands; undefined in single precision. */
   readonly lossScale: LossScaleState | undefined;
   [Symbol.asyncDispose](): Promise<void>;

@@ -246,7 +246,7 @@ class Run {
     return makeBatch(
       indices.map((index) => dataset.example(index)),
       !settings.noTokenId,
-      learner.timeMultiple,
+      learner.rounding,
     );
   }
 
