@@ -77,6 +77,8 @@ describe("train with the original's names", () => {
       adam: '{}',
       device: 'cpu',
       threads: 1,
+      fp16: false,
+      lossScale: 0,
     });
   });
 
