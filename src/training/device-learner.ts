@@ -236,7 +236,7 @@ export class DeviceLearner implements Learner {
     const losses: Float32Array[] = [];
     for (const { tensor, labels } of this.#losses) {
       const all = floatsOf(await copy(this.#sessions.downloadLosses, tensor));
-      losses.push(all.subarray(0, labels));
+      losses.push(answered(all.subarray(0, labels)));
       release(tensor);
     }
     this.#losses = [];
@@ -249,7 +249,7 @@ export class DeviceLearner implements Learner {
       { ...feeds, [DEVICE.weights]: this.#held.weights },
       { [LABEL_LOSSES]: null },
     );
-    return floatsOf(outputs[LABEL_LOSSES]).subarray(0, labels.length);
+    return answered(floatsOf(outputs[LABEL_LOSSES]).subarray(0, labels.length));
   }
 
   async collectWeights(): Promise<void> {
@@ -300,6 +300,21 @@ function copyGraph(shape: Shape): Graph {
 
 async function copy(session: Session, tensor: HostTensor): Promise<HostTensor> {
   return given(await session.run({ [VALUE]: tensor }, { [COPY]: null }), COPY);
+}
+
+/**
+ * Losses as they are, if they can be. A device that has failed, for want of memory for example, only
+ * writes a message and goes on with buffers of zeros, and no loss of a token is exactly 0.
+ *
+ * @throws UserError if all of them are 0.
+ */
+export function answered(losses: Float32Array): Float32Array {
+  if (losses.length > 0 && losses.every((loss) => loss === 0)) {
+    throw new UserError(
+      'The GPU has failed, most likely for want of memory: all that came back is 0. Go on from the last checkpoint with --continue-from, or start anew, with a smaller --train-batch-size and more --gradient-accumulation-steps.',
+    );
+  }
+  return losses;
 }
 
 /** What each loss is multiplied by: those that only fill up, by nothing. */

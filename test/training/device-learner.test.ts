@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { at, range } from '../../src/base/arrays.js';
+import { UserError } from '../../src/base/errors.js';
 import { Random } from '../../src/base/random.js';
 import { Graph, RowGradient } from '../../src/graph/index.js';
 import { gpt2Config, Parameters } from '../../src/model/index.js';
@@ -9,7 +10,11 @@ import { ALONE, float32, floatsOf, int64, Session } from '../../src/runtime/inde
 import { gpt2Tokenizer } from '../../src/tokenizer/index.js';
 import type { Example } from '../../src/dataset/index.js';
 import { type BatchRounding, makeBatch } from '../../src/training/batch.js';
-import { DeviceLearner, type DeviceLearnerOptions } from '../../src/training/device-learner.js';
+import {
+  answered,
+  DeviceLearner,
+  type DeviceLearnerOptions,
+} from '../../src/training/device-learner.js';
 import { HostLearner } from '../../src/training/host-learner.js';
 import type { Learner } from '../../src/training/learner.js';
 import type { AdamOptions } from '../../src/training/optimizer.js';
@@ -60,6 +65,18 @@ async function losses(learner: Learner, steps: number): Promise<number[]> {
   }
   return all;
 }
+
+describe('answered', () => {
+  it('tells a device that failed from one that computes', () => {
+    const losses = Float32Array.of(0, 2.5, 0);
+    assert.equal(answered(losses), losses);
+    assert.equal(answered(new Float32Array(0)).length, 0);
+    assert.throws(
+      () => answered(new Float32Array(3)),
+      (error) => error instanceof UserError && error.message.includes('GPU has failed'),
+    );
+  });
+});
 
 describe('DeviceLearner', () => {
   for (const clipping of ['group', 'tensor'] as const) {
