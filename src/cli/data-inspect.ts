@@ -1,5 +1,6 @@
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { loadCheckpointTokenizer } from '../checkpoint/index.js';
+import { cleanTurn, formatConversation } from '../corpus/conversation.js';
 import {
   Dataset,
   type DatasetStatistics,
@@ -20,11 +21,21 @@ export function dataInspectCommand(): CommandUnknownOpts {
     .argument('<dataset>', 'a folder that `dialogpt data build` wrote')
     .addOption(new Option('--split <name>', 'which part').choices(SPLITS).default('train' as const))
     .option('--start <example>', 'the first to show, counted from 0', wholeNumber(0), 0)
-    .option('--limit <examples>', 'how many; with --json all unless given', wholeNumber(0))
+    .option(
+      '--limit <examples>',
+      'how many; with --json and --tsv all unless given',
+      wholeNumber(0),
+    )
     .option('--statistics', 'turns, lengths and labels as a table and histograms, no examples')
     .option(
       '--json',
       'stream the examples as JSON lines: input_ids, lm_labels, weights, token_type_ids',
+    )
+    .addOption(
+      new Option('--tsv', 'print the conversations as a corpus has them, one a line').conflicts([
+        'json',
+        'statistics',
+      ]),
     )
     .addHelpText(
       'after',
@@ -32,9 +43,10 @@ export function dataInspectCommand(): CommandUnknownOpts {
 Examples:
   dialogpt data inspect chats --limit 3
   dialogpt data inspect chats --statistics
-  dialogpt data inspect chats --json | head -1`,
+  dialogpt data inspect chats --json | head -1
+  dialogpt data inspect chats --split validation --tsv > held-out.tsv`,
     )
-    .action(async (folder, { split, start, limit, statistics, json }) => {
+    .action(async (folder, { split, start, limit, statistics, json, tsv }) => {
       const dataset = await Dataset.open(folder, split);
       if (statistics === true) {
         const found = datasetStatistics(dataset);
@@ -42,16 +54,33 @@ Examples:
         else console.log(describeStatistics(`${folder}, ${split}`, found));
         return;
       }
-      const shown = limit ?? (json === true ? dataset.length : 10);
+      const shown = limit ?? (json === true || tsv === true ? dataset.length : 10);
       const end = Math.min(start + shown, dataset.length);
       if (json === true) {
         for (let index = start; index < end; index++) await printJson(dataset, index);
         return;
       }
       const tokenizer = await loadCheckpointTokenizer(folder);
+      if (tsv === true) {
+        for (let index = start; index < end; index++) {
+          await print(conversationLine(dataset, index, tokenizer));
+        }
+        return;
+      }
       console.log(describeDataset(folder, dataset.description));
       for (let index = start; index < end; index++) printExample(dataset, index, tokenizer);
     });
+}
+
+/** An example as a line of a corpus. */
+function conversationLine(dataset: Dataset, index: number, tokenizer: Tokenizer): string {
+  const weights = dataset.weights(index);
+  return formatConversation(
+    dataset.turns(index).map((ids, turn) => ({
+      weight: weights[turn] === 0 ? 0 : 1,
+      text: cleanTurn(tokenizer.decode(ids)),
+    })),
+  );
 }
 
 /** Prints an example's turns, each with its weight and number of tokens; learnt ones are green. */
@@ -99,7 +128,6 @@ function describeStatistics(title: string, found: DatasetStatistics): string {
   ].join('\n');
 }
 
-/** Prints an example and waits while the reader of a pipe is behind. */
 async function printJson(dataset: Dataset, index: number): Promise<void> {
   const { inputIds, labels, weights, tokenTypeIds } = dataset.example(index);
   const line = JSON.stringify({
@@ -109,6 +137,11 @@ async function printJson(dataset: Dataset, index: number): Promise<void> {
     weights: [...weights],
     token_type_ids: [...tokenTypeIds],
   });
+  await print(line);
+}
+
+/** Prints a line and waits while the reader of a pipe is behind. */
+async function print(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) {
     await new Promise((resolve) => process.stdout.once('drain', resolve));
   }

@@ -47,6 +47,15 @@ describe('data build and inspect', () => {
     assert.ok(!shown.includes('example 3') && !shown.includes('\u001b'));
   });
 
+  it('gives conversations back as a corpus has them', async () => {
+    const words = ['data', 'inspect', 'set', '--tsv', '--split', 'validation'];
+    const lines = (await succeed(folder, words)).trimEnd().split('\n');
+    const held = (await readFile(join(folder, 'held.tsv'), 'utf8')).split('\n');
+    // Dialogues that are longer than 64 tokens have been cut.
+    assert.ok(lines.filter((line) => held.includes(line)).length >= 10);
+    assert.ok(lines.every((line) => line.split('\t').length === 2));
+  });
+
   it('streams examples as JSON lines', async () => {
     const row = z.object({
       conv_id: z.number(),
