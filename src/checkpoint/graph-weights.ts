@@ -9,8 +9,9 @@ import {
   type Parameters,
   type ParameterTensors,
 } from '../model/index.js';
-import type { ExternalFiles } from '../runtime/index.js';
-import { type ByteMatrices, computeWithBytes, isQuantizable, standIn } from './byte-matrices.js';
+import { addsSignedBytes, type ExternalFiles } from '../runtime/index.js';
+import { type ByteMatrices, isQuantizable, standIn } from './byte-matrices.js';
+import { type ByteProducts, computeWithBytes } from './byte-products.js';
 import { int8File } from './int8-cache.js';
 import { loadParameters, openParameters, type StoredParameters } from './parameters.js';
 import { type FilePlace, type TensorSource } from './tensor-source.js';
@@ -114,6 +115,7 @@ async function storedWeights(
     });
   };
   const matrices: ByteMatrices = new Map();
+  const products = dtype === 'int8' ? await byteProducts() : 'unsigned';
   const declareOne = (
     graph: Graph,
     { name, shape }: Parameter,
@@ -134,9 +136,14 @@ async function storedWeights(
         declareOne(graph, parameter, sources.get(parameter.name)),
       ),
     finish: (graph) => {
-      computeWithBytes(graph, matrices);
+      computeWithBytes(graph, matrices, products);
     },
   };
+}
+
+/** What this processor multiplies bytes fastest with. */
+async function byteProducts(): Promise<ByteProducts> {
+  return (await addsSignedBytes()) ? 'signed' : 'unsigned';
 }
 
 /** The tensor that `declare` makes of each parameter, by its name. */

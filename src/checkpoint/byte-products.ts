@@ -1,0 +1,219 @@
+import {
+  CONTRIBUTED,
+  ELEMENT_TYPES,
+  type ElementType,
+  type Graph,
+  int,
+  type Node,
+  type Tensor,
+} from '../graph/index.js';
+import { type ByteMatrices, type ByteMatrix, ZERO_POINT } from './byte-matrices.js';
+import { onlyOutput } from './onnx-graph.js';
+
+/**
+ * How matrices of bytes are multiplied by:
+ *
+ * - `unsigned`: the input becomes bytes by the range of all its values, and the weights are taken as
+ *   they lie, from 0 to 255. Standard operators that every processor computes exactly.
+ * - `signed`: the same sums of weights from −127 to 127, which processors with instructions for it
+ *   (VNNI) compute in half the time; others may cut sums off.
+ * - `blocks`: the input becomes bytes in blocks of {@link BLOCK} by the range of each, so that a row
+ *   does not depend on those beside it (ONNX Runtime's `MatMulNBits`).
+ */
+export type ByteProducts = 'unsigned' | 'signed' | 'blocks';
+
+/** How many numbers of an input share a scale in `blocks`. */
+const BLOCK = 64;
+
+/** Replaces the reads of each stand-in: products by products of bytes, look-ups by look-ups. */
+export function computeWithBytes(
+  graph: Graph,
+  matrices: ByteMatrices,
+  products: ByteProducts = 'unsigned',
+): void {
+  const original = [...graph.nodes];
+  const rewrite = new ByteRewrite(graph, products);
+  // The graph appends nodes; what replaces a node must stand in its place.
+  const ordered = graph.nodes.slice(original.length);
+  for (const node of original) {
+    const [first, second] = node.inputs;
+    const looked = first && matrices.get(first);
+    const multiplied = second && matrices.get(second);
+    const end = graph.nodes.length;
+    if (node.operator === 'Gather' && looked !== undefined) {
+      rewrite.gather(node, looked);
+      ordered.push(...graph.nodes.slice(end));
+    } else if (node.operator === 'Gemm' && multiplied !== undefined) {
+      rewrite.multiply(node, multiplied);
+      ordered.push(...graph.nodes.slice(end));
+    } else if (!node.outputs.some((output) => matrices.has(output))) {
+      ordered.push(node);
+    }
+  }
+  graph.nodes.splice(0, graph.nodes.length, ...ordered);
+}
+
+class ByteRewrite {
+  readonly #graph: Graph;
+  readonly #products: ByteProducts;
+  readonly #zero: Tensor;
+  #signedZero: Tensor | undefined;
+  readonly #inputs = new Map<Tensor, readonly [Tensor, Tensor, Tensor]>();
+
+  constructor(graph: Graph, products: ByteProducts) {
+    this.#graph = graph;
+    this.#products = products;
+    this.#zero = this.#byte(ZERO_POINT, 'uint8');
+  }
+
+  /** `scale[ids] · (bytes[ids] − 128)` */
+  gather(node: Node, { bytes, scale }: ByteMatrix): void {
+    const [ids, output] = [node.inputs[1], node.outputs[0]];
+    if (ids === undefined || output === undefined) throw new Error('Gather lacks an operand.');
+    const rows = this.#float(this.#one('Gather', [bytes, ids], 'uint8', output.shape), output);
+    const middle = this.#float(this.#zero, this.#zero);
+    const centred = this.#one('Sub', [rows, middle], 'float32', output.shape);
+    const scales = this.#one('Gather', [scale, ids], 'float32', ids.shape);
+    const axis = this.#graph.integers([-1]);
+    const column = this.#one('Unsqueeze', [scales, axis], 'float32', [...ids.shape, 1]);
+    this.#last('Mul', [centred, column], node);
+  }
+
+  /** `x · matrix + bias`, with `x` as bytes too. */
+  multiply(node: Node, matrix: ByteMatrix): void {
+    const [x, , bias] = node.inputs;
+    const [output] = node.outputs;
+    if (x === undefined || output === undefined) throw new Error('Gemm lacks an operand.');
+    const transposed = node.attributes.transB?.value === 1;
+    const [inner] = matrix.bytes.shape.slice(transposed ? 1 : 0);
+    if (this.#products === 'blocks' && typeof inner === 'number' && inner % BLOCK === 0) {
+      this.#multiplyBlocks(node, x, bias, matrix, transposed, inner);
+      return;
+    }
+    const { scale } = matrix;
+    const [quantized, inputScale, inputZero] = this.#quantize(x);
+    const operands = [quantized, ...this.#factor(matrix.bytes, transposed, inputZero)];
+    const product = this.#one('MatMulInteger', operands, 'int32', output.shape);
+    const scales = this.#one('Mul', [inputScale, scale], 'float32', scale.shape);
+    const floats = this.#float(product, output);
+    if (bias === undefined) {
+      this.#last('Mul', [floats, scales], node);
+    } else {
+      const scaled = this.#one('Mul', [floats, scales], 'float32', output.shape);
+      this.#last('Add', [scaled, bias], node);
+    }
+  }
+
+  /** A matrix of bytes, the zero of the input and its own, as a product takes them. */
+  #factor(bytes: Tensor, transposed: boolean, inputZero: Tensor): Tensor[] {
+    const shape = transposed ? [...bytes.shape].reverse() : bytes.shape;
+    const matrix = transposed ? this.#one('Transpose', [bytes], 'uint8', shape) : bytes;
+    if (this.#products !== 'signed') return [matrix, inputZero, this.#zero];
+    // A byte of which the highest bit is turned over is the same number less 128 if it has a sign.
+    const turned = this.#one('BitwiseXor', [matrix, this.#zero], 'uint8', shape);
+    this.#signedZero ??= this.#byte(0, 'int8');
+    return [this.#cast(turned, 'int8', shape), inputZero, this.#signedZero];
+  }
+
+  #multiplyBlocks(
+    node: Node,
+    x: Tensor,
+    bias: Tensor | undefined,
+    { bytes, scale }: ByteMatrix,
+    transposed: boolean,
+    inner: number,
+  ): void {
+    const graph = this.#graph;
+    const [columns = 0] = scale.shape;
+    if (typeof columns !== 'number') throw new Error('A matrix of bytes has a fixed shape.');
+    const rows = transposed
+      ? bytes
+      : this.#one('Transpose', [bytes], 'uint8', [...bytes.shape].reverse());
+    const blocks = inner / BLOCK;
+    const cut = graph.integers([columns, blocks, BLOCK]);
+    const weights = this.#one('Reshape', [rows, cut], 'uint8', [columns, blocks, BLOCK]);
+    const column = this.#one('Unsqueeze', [scale, graph.integers([-1])], 'float32', [columns, 1]);
+    const wide = this.#one('Expand', [column, graph.integers([columns, blocks])], 'float32', [
+      columns,
+      blocks,
+    ]);
+    const { outputs } = node;
+    const product = {
+      operator: 'MatMulNBits',
+      domain: CONTRIBUTED,
+      attributes: {
+        K: int(inner),
+        N: int(columns),
+        bits: int(8),
+        block_size: int(BLOCK),
+        // Inputs as bytes.
+        accuracy_level: int(4),
+      },
+    };
+    const inputs = [x, weights, wide];
+    if (bias === undefined) {
+      graph.nodes.push({ ...product, inputs, outputs });
+      return;
+    }
+    const [output] = outputs;
+    const shape = output?.shape ?? [];
+    const before = onlyOutput(
+      graph.node(
+        product.operator,
+        inputs,
+        [{ type: 'float32', shape }],
+        product.attributes,
+        CONTRIBUTED,
+      ),
+    );
+    this.#last('Add', [before, bias], node);
+  }
+
+  #byte(value: number, type: 'uint8' | 'int8'): Tensor {
+    const byte = this.#cast(this.#graph.integers([value]), type, [1]);
+    return this.#one('Squeeze', [byte], type, []);
+  }
+
+  #cast(x: Tensor, type: ElementType, shape: Tensor['shape']): Tensor {
+    const to = int(ELEMENT_TYPES[type]);
+    return onlyOutput(this.#graph.node('Cast', [x], [{ type, shape }], { to }));
+  }
+
+  #quantize(x: Tensor): readonly [Tensor, Tensor, Tensor] {
+    const known = this.#inputs.get(x);
+    if (known !== undefined) return known;
+    const [quantized, scale, zero] = this.#graph.node(
+      'DynamicQuantizeLinear',
+      [x],
+      [
+        { type: 'uint8', shape: x.shape },
+        { type: 'float32', shape: [] },
+        { type: 'uint8', shape: [] },
+      ],
+    );
+    if (quantized === undefined || scale === undefined || zero === undefined) {
+      throw new Error('DynamicQuantizeLinear has three outputs.');
+    }
+    this.#inputs.set(x, [quantized, scale, zero]);
+    return [quantized, scale, zero];
+  }
+
+  #float(x: Tensor, like: Tensor): Tensor {
+    return this.#cast(x, 'float32', like.shape);
+  }
+
+  #one(
+    operator: string,
+    inputs: readonly Tensor[],
+    type: ElementType,
+    shape: Tensor['shape'],
+  ): Tensor {
+    return onlyOutput(this.#graph.node(operator, inputs, [{ type, shape }]));
+  }
+
+  /** The node that computes what `replaced` computed. */
+  #last(operator: string, inputs: readonly Tensor[], replaced: Node): void {
+    const { outputs } = replaced;
+    this.#graph.nodes.push({ operator, domain: '', inputs, outputs, attributes: {} });
+  }
+}
