@@ -8,6 +8,8 @@ export const ZERO_POINT = 128;
 /** A matrix as bytes; the number is `scale · (byte − 128)`. */
 export interface ByteMatrix {
   readonly bytes: Tensor;
+  /** The same bytes read as numbers with a sign; only where they lie in a file. */
+  readonly signed?: () => Tensor;
   readonly scale: Tensor;
 }
 

@@ -58,6 +58,7 @@ class ByteRewrite {
   readonly #products: ByteProducts;
   readonly #zero: Tensor;
   #signedZero: Tensor | undefined;
+  #highestBit: Tensor | undefined;
   readonly #inputs = new Map<Tensor, readonly [Tensor, Tensor, Tensor]>();
 
   constructor(graph: Graph, products: ByteProducts) {
@@ -92,7 +93,7 @@ class ByteRewrite {
     }
     const { scale } = matrix;
     const [quantized, inputScale, inputZero] = this.#quantize(x);
-    const operands = [quantized, ...this.#factor(matrix.bytes, transposed, inputZero)];
+    const operands = [quantized, ...this.#factor(matrix, transposed, inputZero)];
     const product = this.#one('MatMulInteger', operands, 'int32', output.shape);
     const scales = this.#one('Mul', [inputScale, scale], 'float32', scale.shape);
     const floats = this.#float(product, output);
@@ -105,14 +106,22 @@ class ByteRewrite {
   }
 
   /** A matrix of bytes, the zero of the input and its own, as a product takes them. */
-  #factor(bytes: Tensor, transposed: boolean, inputZero: Tensor): Tensor[] {
-    const shape = transposed ? [...bytes.shape].reverse() : bytes.shape;
-    const matrix = transposed ? this.#one('Transpose', [bytes], 'uint8', shape) : bytes;
-    if (this.#products !== 'signed') return [matrix, inputZero, this.#zero];
-    // A byte of which the highest bit is turned over is the same number less 128 if it has a sign.
-    const turned = this.#one('BitwiseXor', [matrix, this.#zero], 'uint8', shape);
+  #factor({ bytes, signed }: ByteMatrix, transposed: boolean, inputZero: Tensor): Tensor[] {
+    if (this.#products !== 'signed' || signed === undefined) {
+      return [this.#turned(bytes, transposed), inputZero, this.#zero];
+    }
+    // What is stored as 128 more has its highest bit turned over: read with a sign, turned back.
+    this.#highestBit ??= this.#byte(-ZERO_POINT, 'int8');
     this.#signedZero ??= this.#byte(0, 'int8');
-    return [this.#cast(turned, 'int8', shape), inputZero, this.#signedZero];
+    const stored = signed();
+    const numbers = this.#one('BitwiseXor', [stored, this.#highestBit], 'int8', stored.shape);
+    return [this.#turned(numbers, transposed), inputZero, this.#signedZero];
+  }
+
+  #turned(matrix: Tensor, transposed: boolean): Tensor {
+    return transposed
+      ? this.#one('Transpose', [matrix], matrix.type, [...matrix.shape].reverse())
+      : matrix;
   }
 
   #multiplyBlocks(
@@ -126,9 +135,7 @@ class ByteRewrite {
     const graph = this.#graph;
     const [columns = 0] = scale.shape;
     if (typeof columns !== 'number') throw new Error('A matrix of bytes has a fixed shape.');
-    const rows = transposed
-      ? bytes
-      : this.#one('Transpose', [bytes], 'uint8', [...bytes.shape].reverse());
+    const rows = this.#turned(bytes, !transposed);
     const blocks = inner / BLOCK;
     const cut = graph.integers([columns, blocks, BLOCK]);
     const weights = this.#one('Reshape', [rows, cut], 'uint8', [columns, blocks, BLOCK]);
