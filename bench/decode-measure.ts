@@ -5,6 +5,9 @@ import { range } from '../src/base/arrays.js';
 export const PROMPT = 64;
 export const NEW_TOKENS = 64;
 
+/** After so many seconds of steps, no more are made; the median needs not all of them. */
+export const LONGEST = 5;
+
 /** The rate of the median of some seconds, each of which gave so many tokens. */
 export function medianRate(tokens: number, seconds: readonly number[]): number {
   const sorted = [...seconds].sort((a, b) => a - b);
