@@ -1,5 +1,4 @@
 import {
-  CONTRIBUTED,
   ELEMENT_TYPES,
   type ElementType,
   type Graph,
@@ -17,13 +16,8 @@ import { onlyOutput } from './onnx-graph.js';
  *   they lie, from 0 to 255. Standard operators that every processor computes exactly.
  * - `signed`: the same sums of weights from −127 to 127, which processors with instructions for it
  *   (VNNI) compute in half the time; others may cut sums off.
- * - `blocks`: the input becomes bytes in blocks of {@link BLOCK} by the range of each, so that a row
- *   does not depend on those beside it (ONNX Runtime's `MatMulNBits`).
  */
-export type ByteProducts = 'unsigned' | 'signed' | 'blocks';
-
-/** How many numbers of an input share a scale in `blocks`. */
-const BLOCK = 64;
+export type ByteProducts = 'unsigned' | 'signed';
 
 /** Replaces the reads of each stand-in: products by products of bytes, look-ups by look-ups. */
 export function computeWithBytes(
@@ -86,11 +80,6 @@ class ByteRewrite {
     const [output] = node.outputs;
     if (x === undefined || output === undefined) throw new Error('Gemm lacks an operand.');
     const transposed = node.attributes.transB?.value === 1;
-    const [inner] = matrix.bytes.shape.slice(transposed ? 1 : 0);
-    if (this.#products === 'blocks' && typeof inner === 'number' && inner % BLOCK === 0) {
-      this.#multiplyBlocks(node, x, bias, matrix, transposed, inner);
-      return;
-    }
     const { scale } = matrix;
     const [quantized, inputScale, inputZero] = this.#quantize(x);
     const operands = [quantized, ...this.#factor(matrix, transposed, inputZero)];
@@ -122,58 +111,6 @@ class ByteRewrite {
     return transposed
       ? this.#one('Transpose', [matrix], matrix.type, [...matrix.shape].reverse())
       : matrix;
-  }
-
-  #multiplyBlocks(
-    node: Node,
-    x: Tensor,
-    bias: Tensor | undefined,
-    { bytes, scale }: ByteMatrix,
-    transposed: boolean,
-    inner: number,
-  ): void {
-    const graph = this.#graph;
-    const [columns = 0] = scale.shape;
-    if (typeof columns !== 'number') throw new Error('A matrix of bytes has a fixed shape.');
-    const rows = this.#turned(bytes, !transposed);
-    const blocks = inner / BLOCK;
-    const cut = graph.integers([columns, blocks, BLOCK]);
-    const weights = this.#one('Reshape', [rows, cut], 'uint8', [columns, blocks, BLOCK]);
-    const column = this.#one('Unsqueeze', [scale, graph.integers([-1])], 'float32', [columns, 1]);
-    const wide = this.#one('Expand', [column, graph.integers([columns, blocks])], 'float32', [
-      columns,
-      blocks,
-    ]);
-    const { outputs } = node;
-    const product = {
-      operator: 'MatMulNBits',
-      domain: CONTRIBUTED,
-      attributes: {
-        K: int(inner),
-        N: int(columns),
-        bits: int(8),
-        block_size: int(BLOCK),
-        // Inputs as bytes.
-        accuracy_level: int(4),
-      },
-    };
-    const inputs = [x, weights, wide];
-    if (bias === undefined) {
-      graph.nodes.push({ ...product, inputs, outputs });
-      return;
-    }
-    const [output] = outputs;
-    const shape = output?.shape ?? [];
-    const before = onlyOutput(
-      graph.node(
-        product.operator,
-        inputs,
-        [{ type: 'float32', shape }],
-        product.attributes,
-        CONTRIBUTED,
-      ),
-    );
-    this.#last('Add', [before, bias], node);
   }
 
   #byte(value: number, type: 'uint8' | 'int8'): Tensor {

@@ -22,7 +22,8 @@ const CAPACITY_STEP = 64;
 
 /**
  * How many tokens of a prompt are read at once: attention then looks at few places that a token may
- * not see, and its scores stay in the processor's cache.
+ * not see, and its scores stay in the processor's cache. Parts end at multiples of
+ * {@link CAPACITY_STEP}, so that sums over places come out as over the whole prompt.
  */
 const PROMPT_AT_ONCE = 128;
 
@@ -195,8 +196,9 @@ export class Decoder {
     while (state.ids.length < prompt) {
       const known = state.ids.length;
       const left = prompt - known;
+      const end = Math.floor((known + PROMPT_AT_ONCE) / CAPACITY_STEP) * CAPACITY_STEP;
       // A lone token would go through other kernels than several and get other bits.
-      const time = states || left <= PROMPT_AT_ONCE + 1 ? left : PROMPT_AT_ONCE;
+      const time = states || left <= PROMPT_AT_ONCE + 1 ? left : end - known;
       await this.#readPart(ids.slice(known, known + time), slot, readings);
       state.ids = ids.slice(0, known + time);
       state.prompt = state.ids.length;
