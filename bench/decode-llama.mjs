@@ -1,11 +1,14 @@
 // node decode-llama.mjs FILE.gguf: a process of its own for decode.ts. llama.cpp through
 // node-llama-cpp: prompts are read, then one token of each sequence is evaluated in one batch.
 import { getLlama } from 'node-llama-cpp';
+import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import {
   BATCHES,
   LONG_PROMPT,
+  LONGEST,
+  medianRate,
   NEW_TOKENS,
   PROMPT,
   promptOf,
@@ -13,10 +16,13 @@ import {
 
 const [file] = process.argv.slice(2);
 const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, logLevel: 'error' });
+// By itself it takes at least four, which wait for each other in turns where there are fewer cores.
+const threads = availableParallelism();
 const model = await llama.loadModel({ modelPath: file });
 const steps = {};
 for (const count of BATCHES) {
   const context = await model.createContext({
+    threads,
     sequences: count,
     contextSize: PROMPT + NEW_TOKENS + 8,
     batchSize: Math.max(512, count),
@@ -27,18 +33,25 @@ for (const count of BATCHES) {
       sequences.map((sequence, row) => sequence.evaluateWithoutGeneratingNewTokens(tokensOf(row))),
     );
   await readAll((row) => promptOf(PROMPT, row));
-  const start = performance.now();
+  const seconds = [];
   for (let token = 0; token < NEW_TOKENS; token++) {
+    const start = performance.now();
     await Promise.all(
       sequences.map((sequence) =>
         sequence.controlledEvaluate([[token, { generateNext: { token: true } }]]),
       ),
     );
+    seconds.push((performance.now() - start) / 1000);
+    if (seconds.reduce((sum, one) => sum + one) > LONGEST) break;
   }
-  steps[count] = (count * NEW_TOKENS * 1000) / (performance.now() - start);
+  steps[count] = medianRate(count, seconds);
   await context.dispose();
 }
-const context = await model.createContext({ contextSize: LONG_PROMPT + 8, batchSize: LONG_PROMPT });
+const context = await model.createContext({
+  threads,
+  contextSize: LONG_PROMPT + 8,
+  batchSize: LONG_PROMPT,
+});
 const sequence = context.getSequence();
 let best = Infinity;
 for (let row = 0; row < 3; row++) {

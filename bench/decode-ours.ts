@@ -1,8 +1,16 @@
-import { range } from '../src/base/arrays.js';
+import { range, sum } from '../src/base/arrays.js';
 import { DECODING_TYPES, openGraphWeights } from '../src/checkpoint/index.js';
 import { Decoder } from '../src/decoding/decoder.js';
 import { secondsOf } from './benchmark.js';
-import { BATCHES, LONG_PROMPT, NEW_TOKENS, PROMPT, promptOf } from './decode-measure.js';
+import {
+  BATCHES,
+  LONG_PROMPT,
+  LONGEST,
+  medianRate,
+  NEW_TOKENS,
+  PROMPT,
+  promptOf,
+} from './decode-measure.js';
 
 /** A process of its own for `decode.ts`: `FOLDER DTYPE`. */
 const [folder = '', wanted = 'fp32'] = process.argv.slice(2);
@@ -13,13 +21,13 @@ const steps: Record<string, number> = {};
 for (const rows of BATCHES) {
   let sequences = range(0, rows).map((row) => ({ ids: promptOf(PROMPT, row), prompt: PROMPT }));
   await decoder.read(sequences);
-  const seconds = await secondsOf(async () => {
-    for (const token of range(0, NEW_TOKENS)) {
-      sequences = sequences.map(({ ids, prompt }) => ({ ids: [...ids, token], prompt }));
-      await decoder.read(sequences);
-    }
-  });
-  steps[rows] = (rows * NEW_TOKENS) / seconds;
+  const seconds: number[] = [];
+  for (const token of range(0, NEW_TOKENS)) {
+    sequences = sequences.map(({ ids, prompt }) => ({ ids: [...ids, token], prompt }));
+    seconds.push(await secondsOf(() => decoder.read(sequences)));
+    if (sum(seconds) > LONGEST) break;
+  }
+  steps[rows] = medianRate(rows, seconds);
 }
 
 const times: number[] = [];

@@ -1,20 +1,15 @@
-import {
-  ELEMENT_TYPES,
-  type ElementType,
-  type Graph,
-  int,
-  type Node,
-  type Tensor,
-} from '../graph/index.js';
+import type { Graph, Tensor } from '../graph/index.js';
 import { type Parameter, POSITION_EMBEDDING, TOKEN_EMBEDDING } from '../model/index.js';
 import { onlyOutput } from './onnx-graph.js';
 
 /** A byte in the middle of the range, which stands for 0 in 8-bit weights. */
-const ZERO_POINT = 128;
+export const ZERO_POINT = 128;
 
 /** A matrix as bytes; the number is `scale · (byte − 128)`. */
 export interface ByteMatrix {
   readonly bytes: Tensor;
+  /** The same bytes read as numbers with a sign; only where they lie in a file. */
+  readonly signed?: () => Tensor;
   readonly scale: Tensor;
 }
 
@@ -97,7 +92,7 @@ export function isQuantizable({ name, shape }: Pick<Parameter, 'name' | 'shape'>
 }
 
 /**
- * A tensor that stands for a matrix of bytes in a graph, until {@link computeWithBytes} replaces
+ * A tensor that stands for a matrix of bytes in a graph, until `computeWithBytes` replaces
  * everything that reads it.
  */
 export function standIn(
@@ -111,119 +106,4 @@ export function standIn(
   );
   matrices.set(tensor, matrix);
   return tensor;
-}
-
-/** Replaces the reads of each stand-in: products by products of bytes, look-ups by look-ups. */
-export function computeWithBytes(graph: Graph, matrices: ReadonlyMap<Tensor, ByteMatrix>): void {
-  const original = [...graph.nodes];
-  const rewrite = new ByteRewrite(graph);
-  // The graph appends nodes; what replaces a node must stand in its place.
-  const ordered = graph.nodes.slice(original.length);
-  for (const node of original) {
-    const [first, second] = node.inputs;
-    const looked = first && matrices.get(first);
-    const multiplied = second && matrices.get(second);
-    const end = graph.nodes.length;
-    if (node.operator === 'Gather' && looked !== undefined) {
-      rewrite.gather(node, looked);
-      ordered.push(...graph.nodes.slice(end));
-    } else if (node.operator === 'Gemm' && multiplied !== undefined) {
-      rewrite.multiply(node, multiplied);
-      ordered.push(...graph.nodes.slice(end));
-    } else if (!node.outputs.some((output) => matrices.has(output))) {
-      ordered.push(node);
-    }
-  }
-  graph.nodes.splice(0, graph.nodes.length, ...ordered);
-}
-
-class ByteRewrite {
-  readonly #graph: Graph;
-  readonly #zero: Tensor;
-  readonly #inputs = new Map<Tensor, readonly [Tensor, Tensor, Tensor]>();
-
-  constructor(graph: Graph) {
-    this.#graph = graph;
-    const zero = graph.integers([ZERO_POINT]);
-    const bytes = [{ type: 'uint8', shape: [1] }] as const;
-    const byte = onlyOutput(graph.node('Cast', [zero], bytes, { to: int(ELEMENT_TYPES.uint8) }));
-    this.#zero = onlyOutput(graph.node('Squeeze', [byte], [{ type: 'uint8', shape: [] }]));
-  }
-
-  /** `scale[ids] · (bytes[ids] − 128)` */
-  gather(node: Node, { bytes, scale }: ByteMatrix): void {
-    const [ids, output] = [node.inputs[1], node.outputs[0]];
-    if (ids === undefined || output === undefined) throw new Error('Gather lacks an operand.');
-    const rows = this.#float(this.#one('Gather', [bytes, ids], 'uint8', output.shape), output);
-    const middle = this.#float(this.#zero, this.#zero);
-    const centred = this.#one('Sub', [rows, middle], 'float32', output.shape);
-    const scales = this.#one('Gather', [scale, ids], 'float32', ids.shape);
-    const axis = this.#graph.integers([-1]);
-    const column = this.#one('Unsqueeze', [scales, axis], 'float32', [...ids.shape, 1]);
-    this.#last('Mul', [centred, column], node);
-  }
-
-  /** `x · matrix + bias`, with `x` as bytes too, quantised by the range of its values. */
-  multiply(node: Node, { bytes, scale }: ByteMatrix): void {
-    const [x, , bias] = node.inputs;
-    const [output] = node.outputs;
-    if (x === undefined || output === undefined) throw new Error('Gemm lacks an operand.');
-    const [quantized, inputScale, inputZero] = this.#quantize(x);
-    const transposed = node.attributes.transB?.value === 1;
-    const matrix = transposed
-      ? this.#one('Transpose', [bytes], 'uint8', [...bytes.shape].reverse())
-      : bytes;
-    const operands = [quantized, matrix, inputZero, this.#zero];
-    const product = this.#one('MatMulInteger', operands, 'int32', output.shape);
-    const scales = this.#one('Mul', [inputScale, scale], 'float32', scale.shape);
-    const floats = this.#float(product, output);
-    if (bias === undefined) {
-      this.#last('Mul', [floats, scales], node);
-    } else {
-      const scaled = this.#one('Mul', [floats, scales], 'float32', output.shape);
-      this.#last('Add', [scaled, bias], node);
-    }
-  }
-
-  #quantize(x: Tensor): readonly [Tensor, Tensor, Tensor] {
-    const known = this.#inputs.get(x);
-    if (known !== undefined) return known;
-    const [quantized, scale, zero] = this.#graph.node(
-      'DynamicQuantizeLinear',
-      [x],
-      [
-        { type: 'uint8', shape: x.shape },
-        { type: 'float32', shape: [] },
-        { type: 'uint8', shape: [] },
-      ],
-    );
-    if (quantized === undefined || scale === undefined || zero === undefined) {
-      throw new Error('DynamicQuantizeLinear has three outputs.');
-    }
-    this.#inputs.set(x, [quantized, scale, zero]);
-    return [quantized, scale, zero];
-  }
-
-  #float(x: Tensor, like: Tensor): Tensor {
-    return onlyOutput(
-      this.#graph.node('Cast', [x], [{ type: 'float32', shape: like.shape }], {
-        to: int(1),
-      }),
-    );
-  }
-
-  #one(
-    operator: string,
-    inputs: readonly Tensor[],
-    type: ElementType,
-    shape: Tensor['shape'],
-  ): Tensor {
-    return onlyOutput(this.#graph.node(operator, inputs, [{ type, shape }]));
-  }
-
-  /** The node that computes what `replaced` computed. */
-  #last(operator: string, inputs: readonly Tensor[], replaced: Node): void {
-    const { outputs } = replaced;
-    this.#graph.nodes.push({ operator, domain: '', inputs, outputs, attributes: {} });
-  }
 }

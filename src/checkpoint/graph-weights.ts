@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { UserError } from '../base/errors.js';
-import type { ElementType, Graph, Tensor } from '../graph/index.js';
+import { cast, type ElementType, type Graph, type Tensor } from '../graph/index.js';
 import {
   type Gpt2Config,
   type Parameter,
@@ -9,8 +9,9 @@ import {
   type Parameters,
   type ParameterTensors,
 } from '../model/index.js';
-import type { ExternalFiles } from '../runtime/index.js';
-import { type ByteMatrices, computeWithBytes, isQuantizable, standIn } from './byte-matrices.js';
+import { addsSignedBytes, type ExternalFiles } from '../runtime/index.js';
+import { type ByteMatrices, isQuantizable, standIn } from './byte-matrices.js';
+import { type ByteProducts, computeWithBytes } from './byte-products.js';
 import { int8File } from './int8-cache.js';
 import { loadParameters, openParameters, type StoredParameters } from './parameters.js';
 import { type FilePlace, type TensorSource } from './tensor-source.js';
@@ -31,6 +32,13 @@ export interface GraphWeights {
   /** Rewrites the finished graph to compute with bytes, where the weights are. */
   finish(graph: Graph): void;
 }
+
+/** Types of numbers in safetensors files that a graph reads, and widens to 32 bits when it is loaded. */
+const STORED_TYPES: ReadonlyMap<string, ElementType> = new Map([
+  ['F32', 'float32'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+]);
 
 const IN_MEMORY = 'parameters';
 
@@ -54,8 +62,9 @@ export function memoryWeights(parameters: Parameters): GraphWeights {
 /**
  * The weights of a language model to decode with.
  *
- * `fp32` takes 32-bit numbers from the model's own safetensors files, which are mapped and not
- * copied; others are converted in memory. `int8` takes 8-bit weights from the model's file if it is
+ * `fp32` takes numbers from the model's own files where they lie there as a graph can read them: 32
+ * bits are mapped and not copied, 16 bits widened one matrix at a time. Others are converted in
+ * memory. `int8` takes 8-bit weights from the model's file if it is
  * one of them, and else quantises the model once; see {@link int8File}.
  *
  * @param path a folder or file of weights, in any format
@@ -64,22 +73,24 @@ export function memoryWeights(parameters: Parameters): GraphWeights {
 export async function openGraphWeights(path: string, dtype: DecodingType): Promise<GraphWeights> {
   const stored = await openParameters(path);
   if (dtype === 'fp32') {
-    return isStoredAs(stored, () => 'F32')
+    return isStoredAs(stored, ({ dtype }) => STORED_TYPES.has(dtype))
       ? storedWeights(stored, dtype)
       : memoryWeights(await loadParameters(path));
   }
-  const typeOf = (parameter: Parameter) => (isQuantizable(parameter) ? 'U8' : 'F32');
-  if (isStoredAs(stored, typeOf)) return storedWeights(stored, dtype);
+  const isByteModel = isStoredAs(stored, (source, parameter) =>
+    isQuantizable(parameter) ? source.dtype === 'U8' : STORED_TYPES.has(source.dtype),
+  );
+  if (isByteModel) return storedWeights(stored, dtype);
   return storedWeights(await openParameters(await int8File(path)), dtype);
 }
 
 function isStoredAs(
   { config, sources }: StoredParameters,
-  typeOf: (parameter: Parameter) => string,
+  accepts: (source: TensorSource, parameter: Parameter) => boolean,
 ): boolean {
   return parameterLayout(config).every((parameter) => {
     const source = sources.get(parameter.name);
-    return source?.place !== undefined && source.dtype === typeOf(parameter);
+    return source?.place !== undefined && accepts(source, parameter);
   });
 }
 
@@ -114,16 +125,22 @@ async function storedWeights(
     });
   };
   const matrices: ByteMatrices = new Map();
+  const products = dtype === 'int8' ? await byteProducts() : 'unsigned';
   const declareOne = (
     graph: Graph,
     { name, shape }: Parameter,
     source: TensorSource | undefined,
   ): Tensor => {
     const { place, scalePlace } = source ?? {};
-    if (scalePlace === undefined) return external(graph, name, 'float32', shape, place);
+    if (scalePlace === undefined) {
+      const type = STORED_TYPES.get(source?.dtype ?? '') ?? 'float32';
+      const stored = external(graph, name, type, shape, place);
+      return type === 'float32' ? stored : cast(stored, 'float32');
+    }
     const bytes = external(graph, name, 'uint8', shape, place);
     const scale = external(graph, `${name}_scale`, 'float32', [scalePlace.length / 4], scalePlace);
-    return standIn(graph, shape, { bytes, scale }, matrices);
+    const signed = () => external(graph, `${name}_signed`, 'int8', shape, place);
+    return standIn(graph, shape, { bytes, scale, signed }, matrices);
   };
   return {
     config,
@@ -134,9 +151,14 @@ async function storedWeights(
         declareOne(graph, parameter, sources.get(parameter.name)),
       ),
     finish: (graph) => {
-      computeWithBytes(graph, matrices);
+      computeWithBytes(graph, matrices, products);
     },
   };
+}
+
+/** What this processor multiplies bytes fastest with. */
+async function byteProducts(): Promise<ByteProducts> {
+  return (await addsSignedBytes()) ? 'signed' : 'unsigned';
 }
 
 /** The tensor that `declare` makes of each parameter, by its name. */

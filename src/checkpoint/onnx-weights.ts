@@ -7,11 +7,11 @@ import {
   columnScales,
   hasRowScales,
   isQuantizable,
-  computeWithBytes,
   quantize,
   rowScales,
   standIn,
 } from './byte-matrices.js';
+import { computeWithBytes } from './byte-products.js';
 import { floatToHalf } from './floats.js';
 
 /** What an exported graph's weights are stored as. */

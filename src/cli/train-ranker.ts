@@ -33,6 +33,7 @@ Examples:
   dialogpt train-ranker --model medium --data pairs.tsv --out my-ranker --steps 1000
   dialogpt train-ranker --model medium --data data/out/updown --out updown \\
     --min-score-gap 20 --min-rank-gap 0.5
+  dialogpt train-ranker --model medium --data pairs.tsv --out my-ranker --steps 1000 --resume
   dialogpt rank --ranker my-ranker --input responses.tsv`;
 
 /** `dialogpt train-ranker`: pairs of responses → a ranking model. */
@@ -69,6 +70,7 @@ export function trainRankerCommand(): CommandUnknownOpts {
       new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
     )
     .option('--threads <count>', 'threads to compute with', wholeNumber(1))
+    .option('--resume', 'go on where the run in --out stood when it was interrupted')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', HELP)
     .action(async (flags) => {
@@ -92,7 +94,11 @@ export function trainRankerCommand(): CommandUnknownOpts {
           seed: flags.seed,
           device: flags.device,
           ...defined({ threads: flags.threads }),
+          resume: flags.resume === true,
           signal: interrupt.signal,
+          onNotice: (sentence) => {
+            progress.say(sentence);
+          },
           onStep: ({ step, loss, accuracy, pairs, seconds }) => {
             const facts = [
               `loss ${loss.toFixed(4)}`,
@@ -110,8 +116,13 @@ export function trainRankerCommand(): CommandUnknownOpts {
         });
         progress.stop();
         if (result.interrupted) {
+          const { best: found } = result;
+          const soFar =
+            found === undefined
+              ? ''
+              : ` The best ranker so far, of step ${found.step}, is in ${flags.out}.`;
           throw new InterruptedError(
-            `Interrupted after step ${result.steps}; the best ranker so far is in ${flags.out}.`,
+            `Interrupted after step ${result.steps}; go on with the same command and --resume.${soFar}`,
           );
         }
         const { best } = result;

@@ -112,7 +112,7 @@ function drawn(all: readonly Continuation[], random: Random): Continuation[] {
 export function logProbabilities(
   reading: Reading,
   ids: readonly number[],
-  { constraints }: SearchTask,
+  { constraints }: Pick<SearchTask, 'constraints'>,
 ): Float32Array {
   return constrained(logSoftmax(reading.logits), ids, constraints);
 }

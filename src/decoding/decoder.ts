@@ -20,6 +20,13 @@ import { placeRows, type Sequence, type Slot } from './slots.js';
  */
 const CAPACITY_STEP = 64;
 
+/**
+ * How many tokens of a prompt are read at once: attention then looks at few places that a token may
+ * not see, and its scores stay in the processor's cache. Parts end at multiples of
+ * {@link CAPACITY_STEP}, so that sums over places come out as over the whole prompt.
+ */
+const PROMPT_AT_ONCE = 128;
+
 /** Added to the attention scores of places that may not be looked at. */
 const HIDDEN = -1e9;
 
@@ -184,11 +191,28 @@ export class Decoder {
 
   /** Reads what a slot lacks of a prompt. */
   async #readPrompt({ sequence, slot }: Row, readings: Map<number, Output>): Promise<void> {
-    const { ids, prompt } = sequence;
+    const { ids, prompt, states = false } = sequence;
     const state = at(this.#slots, slot);
-    const known = state.ids.length;
-    const fresh = ids.slice(known, prompt);
+    while (state.ids.length < prompt) {
+      const known = state.ids.length;
+      const left = prompt - known;
+      const end = Math.floor((known + PROMPT_AT_ONCE) / CAPACITY_STEP) * CAPACITY_STEP;
+      // A lone token would go through other kernels than several and get other bits.
+      const time = states || left <= PROMPT_AT_ONCE + 1 ? left : end - known;
+      await this.#readPart(ids.slice(known, known + time), slot, readings);
+      state.ids = ids.slice(0, known + time);
+      state.prompt = state.ids.length;
+    }
+  }
+
+  /** Reads tokens of a prompt after those that a slot holds. */
+  async #readPart(
+    fresh: readonly number[],
+    slot: number,
+    readings: Map<number, Output>,
+  ): Promise<void> {
     const time = fresh.length;
+    const known = at(this.#slots, slot).ids.length;
     const { nothing } = this.#cache;
     const keys = nothing + known + time;
     const outputs = await this.#run([fresh], [known], {
@@ -198,8 +222,6 @@ export class Decoder {
       widths: int64([nothing, keys], [2]),
     });
     this.#cache.store(outputs, 0, time, slot, known);
-    state.ids = ids.slice(0, prompt);
-    state.prompt = prompt;
     readings.set(slot, at(this.#readings(outputs, 1), 0));
   }
 

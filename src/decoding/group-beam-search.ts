@@ -54,10 +54,14 @@ export function* groupBeamSearch(task: SearchTask): Search {
       const scored = group.beams.flatMap((beam) => {
         const reading = readingOf.get(beam.ids);
         if (reading === undefined) throw new Error('A beam was not read.');
-        const scores = logProbabilities(reading, beam.ids, task);
-        for (const [token, times] of taken) {
-          scores[token] = at(scores, token) - options.diversityPenalty * times;
-        }
+        // Before the constraints: a repetition's penalty is taken of what is left.
+        const diversity = (scores: Float32Array) => {
+          for (const [token, times] of taken) {
+            scores[token] = at(scores, token) - options.diversityPenalty * times;
+          }
+        };
+        const constraints = [diversity, ...task.constraints];
+        const scores = logProbabilities(reading, beam.ids, { constraints });
         return continuations(beam, largest(scores, CHOICES_PER_BEAM * size));
       });
       const best = scored.sort(byScore).slice(0, CHOICES_PER_BEAM * size);

@@ -7,6 +7,7 @@ export const ELEMENT_TYPES = {
   int64: 7,
   bool: 9,
   float16: 10,
+  bfloat16: 16,
 } as const;
 
 /** The name of an element type. */

@@ -13,4 +13,5 @@ export {
   Session,
   type SessionOptions,
 } from './session.js';
+export { addsSignedBytes } from './signed-bytes.js';
 export { boolean, float32, floatsOf, int32, int64 } from './tensors.js';

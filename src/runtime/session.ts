@@ -29,6 +29,10 @@ const END = 'end_of_run';
 
 /** The binding's message about an output that is not a tensor. */
 const CANNOT_COPY = 'Non tensor type is temporarily not supported.';
+
+/** How long a thread spins before it sleeps (microseconds). */
+const SPIN = '100';
+
 /** Where the constants lie that a graph does not hold itself. */
 export interface ExternalFiles {
   /** The folder of the files that the graph names. */
@@ -72,8 +76,10 @@ export class Session {
       logSeverityLevel: 3,
       extra: {
         session: {
-          // Threads that spin while they wait take the processor from everybody else.
-          intra_op: { allow_spinning: '0' },
+          // Threads that spin while they wait take the processor from everybody else; waking them
+          // takes longer than the shortest operations. So they spin for a moment, within a run.
+          intra_op: { allow_spinning: '1', spin_duration_us: SPIN },
+          force_spinning_stop: '1',
           ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
         },
       },

@@ -92,7 +92,8 @@ export async function openRun(
   );
 }
 
-async function removeLeftOvers(out: string): Promise<void> {
+/** Removes what a killed program left half written in the folder of a run. */
+export async function removeLeftOvers(out: string): Promise<void> {
   if (!(await exists(out))) return;
   const names = await withFileErrors(out, () => readdir(out));
   for (const name of names.filter((one) => LEFT_OVER.test(one))) {

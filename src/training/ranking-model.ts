@@ -96,10 +96,17 @@ export class RankingModel {
   readonly #feeds: HostTensors;
   readonly #seed: number;
   /** How many batches dropout masks have been drawn for. */
-  #draws = 0;
+  #draws: number;
 
-  private constructor(weights: RankingWeights, session: Session, graph: LossGraph, seed: number) {
+  private constructor(
+    weights: RankingWeights,
+    session: Session,
+    graph: LossGraph,
+    seed: number,
+    draws: number,
+  ) {
     this.#seed = seed;
+    this.#draws = draws;
     this.weights = weights;
     this.#session = session;
     this.#graph = graph;
@@ -119,15 +126,31 @@ export class RankingModel {
    * Makes a model; the weights' memory is used in place.
    *
    * @param gradients whether gradients are wanted, with dropout, or losses alone, without
+   * @param options `draws` is how many batches dropout masks have been drawn for before
    */
   static async create(
     weights: RankingWeights,
     gradients: boolean,
-    { seed = 0, ...options }: SessionOptions & { readonly seed?: number } = {},
+    {
+      seed = 0,
+      draws = 0,
+      ...options
+    }: SessionOptions & { readonly seed?: number; readonly draws?: number } = {},
   ): Promise<RankingModel> {
     const fused = hasFusedOperators(options.device ?? 'cpu');
     const graph = rankingGraph(weights.parameters.config, gradients, fused);
-    return new RankingModel(weights, await Session.create(graph.graph, options), graph, seed);
+    return new RankingModel(
+      weights,
+      await Session.create(graph.graph, options),
+      graph,
+      seed,
+      draws,
+    );
+  }
+
+  /** How many batches dropout masks have been drawn for. */
+  get draws(): number {
+    return this.#draws;
   }
 
   /** The loss of each pair. */

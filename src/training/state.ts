@@ -16,9 +16,11 @@ import type { Moments } from './learner.js';
 import { SCHEDULES } from './schedule.js';
 
 /** The folder inside a checkpoint that holds what going on needs besides the weights. */
-const TRAINING_FOLDER = 'training';
-const STATE_FILE = 'state.json';
-const MOMENTS_FILE = 'optimizer.safetensors';
+export const TRAINING_FOLDER = 'training';
+/** The file in it that says where the run stands. */
+export const STATE_FILE = 'state.json';
+/** The file in it with the optimizer's running means. */
+export const MOMENTS_FILE = 'optimizer.safetensors';
 
 const count = z.number().int().nonnegative();
 
@@ -191,7 +193,8 @@ export async function loadState(folder: string): Promise<TrainingState> {
 /** Bytes hashed at once; the hash copies them into memory of its own. */
 const STRETCH = 1 << 20;
 
-async function checksum({ buffer }: ParameterBuffer): Promise<string> {
+/** A hash of numbers as they lie in memory. */
+export async function checksum({ buffer }: Pick<ParameterBuffer, 'buffer'>): Promise<string> {
   const hash = (await xxhash()).create64();
   const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   for (let start = 0; start < bytes.length; start += STRETCH) {

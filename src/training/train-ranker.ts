@@ -2,18 +2,27 @@ import { at, range, sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { Random } from '../base/random.js';
 import { type RankerCheckpoint, saveCheckpoint } from '../checkpoint/index.js';
-import { Parameters } from '../model/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { moveWeights, sumOfSquares } from './optimizer.js';
 import { RankingModel, type RankingWeights } from './ranking-model.js';
 import type { RankingPair } from './ranking-pairs.js';
+import {
+  compareRankerSettings,
+  emptyWeights,
+  fingerprint,
+  openRankerRun,
+  type RankerMoments,
+  type RankerProgress,
+  saveRankerRun,
+} from './ranker-state.js';
+import { checkpointSteps } from './checkpoints.js';
 
 /** The most tokens that go through the model at once; larger batches are cut into several. */
 const TOKENS_AT_ONCE = 8192;
 
 /** How {@link trainRanker} trains; unless given, as DialogRPT's main.py and master.py. */
 export interface TrainRankerOptions extends SessionOptions {
-  /** Where the best ranker is saved. */
+  /** Where the best ranker is saved, and beside it, in `checkpoint-STEP`, where the run stands. */
   readonly outputDir: string;
   /** Optimizer steps. */
   readonly steps: number;
@@ -26,8 +35,15 @@ export interface TrainRankerOptions extends SessionOptions {
   /** Steps between validations; 100. */
   readonly validStep?: number;
   readonly seed?: number;
-  /** Ends training after the step at hand, with a validation. */
+  /**
+   * Whether to go on where the run in `outputDir` stood at its last validation or interruption, as
+   * if it had never stopped: bit for bit, on one thread. The weights are then those of that run.
+   */
+  readonly resume?: boolean;
+  /** Ends training after the step at hand, and saves where it stands. */
   readonly signal?: AbortSignal;
+  /** Is told of what makes a continued run another one, and of damaged checkpoints. */
+  readonly onNotice?: (sentence: string) => void;
   readonly onStep?: (report: RankerStep) => void;
   readonly onValidation?: (report: RankerValidation) => void;
 }
@@ -74,7 +90,8 @@ export interface TrainRankerResult {
  *
  * Unlike DialogRPT, which reads a shuffled file from its start, pairs are shuffled each epoch.
  *
- * @throws UserError if there is nothing to train on, or a sequence is too long for the model.
+ * @throws UserError if there is nothing to train on, a sequence is too long for the model, or
+ *   `outputDir` holds a run that is not to be continued, or cannot be with these settings.
  */
 export async function trainRanker(
   checkpoint: RankerCheckpoint,
@@ -91,12 +108,32 @@ export async function trainRanker(
     ...(options.device === undefined ? {} : { device: options.device }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   };
-  await using model = await RankingModel.create(weights, true, { ...session, seed });
+  const settings = {
+    data: await fingerprint(pairs, heldOut),
+    seed,
+    batchSize,
+    learningRate,
+    maxGradientNorm,
+  };
+  const past = await pastOf(weights, options);
+  if (past !== undefined) {
+    const notices = compareRankerSettings(past.progress.settings, settings);
+    for (const notice of notices) options.onNotice?.(notice);
+  }
+  let { step, seconds, best }: Standing = past?.progress ?? { step: 0, seconds: 0 };
+  await using model = await RankingModel.create(weights, true, {
+    ...session,
+    seed,
+    draws: past?.progress.draws ?? 0,
+  });
   await using evaluator = await RankingModel.create(weights, false, session);
-  const adam = new RankerAdam(weights);
+  const adam = new RankerAdam(
+    past?.moments ?? { first: emptyWeights(weights), second: emptyWeights(weights) },
+    step,
+  );
   const gradients = emptyWeights(weights);
+  let saved = past?.progress.step;
 
-  let best: RankerValidation | undefined;
   const validate = async (step: number) => {
     if (heldOut.length === 0) {
       if (step > 0) await saveCheckpoint(outputDir, checkpoint);
@@ -111,12 +148,17 @@ export async function trainRanker(
     }
     options.onValidation?.(report);
   };
-  await validate(0);
+  const save = async () => {
+    if (saved === step) return;
+    const { draws } = model;
+    const standing = { step, seconds, draws, ...(best === undefined ? {} : { best }) };
+    await saveRankerRun(outputDir, checkpoint, adam.moments, { ...standing, settings });
+    saved = step;
+  };
+  if (step === 0) await validate(0);
 
-  const order = endlessOrder(pairs.length, seed);
-  let seconds = 0;
-  let step = 0;
-  for (let last = false; !last;) {
+  const order = endlessOrder(pairs.length, seed, step * batchSize);
+  while (step < steps && !isAborted(signal)) {
     const started = performance.now();
     const batch = range(0, batchSize).map(() => at(pairs, order.next().value));
     gradients.parameters.buffer.fill(0);
@@ -143,10 +185,27 @@ export async function trainRanker(
       pairs: step * batchSize,
       seconds,
     });
-    last = step >= steps || isAborted(signal);
-    if (last || step % validStep === 0) await validate(step);
+    const validates = step >= steps || step % validStep === 0;
+    if (validates) await validate(step);
+    // The ranker comes before the checkpoint: whoever goes on from an older one writes it again.
+    if (validates || isAborted(signal)) await save();
   }
   return { steps: step, interrupted: step < steps, best };
+}
+
+/** Where a run stands that has begun, or has not. */
+type Standing = Pick<RankerProgress, 'step' | 'seconds' | 'best'>;
+
+/** The run to go on with; undefined for a new one. */
+async function pastOf(
+  weights: RankingWeights,
+  { outputDir, resume = false, onNotice }: TrainRankerOptions,
+): ReturnType<typeof openRankerRun> {
+  if (resume) return openRankerRun(outputDir, weights, onNotice);
+  if ((await checkpointSteps(outputDir)).length === 0) return undefined;
+  throw new UserError(
+    `${outputDir}: it holds a run already; go on with --resume, or choose another --out.`,
+  );
 }
 
 /** The mean loss of pairs, and the share of them that a model ranks rightly. */
@@ -181,13 +240,13 @@ export function rankerFromLanguageModel(
 
 /** PyTorch's Adam with its defaults (Kingma and Ba 2015), and `clip_grad_norm_` over everything. */
 class RankerAdam {
-  readonly #first: RankingWeights;
-  readonly #second: RankingWeights;
-  #steps = 0;
+  readonly moments: RankerMoments;
+  #steps: number;
 
-  constructor(weights: RankingWeights) {
-    this.#first = emptyWeights(weights);
-    this.#second = emptyWeights(weights);
+  /** @param steps how many have been made before */
+  constructor(moments: RankerMoments, steps: number) {
+    this.moments = moments;
+    this.#steps = steps;
   }
 
   /** @returns the gradient's norm before clipping */
@@ -216,24 +275,31 @@ class RankerAdam {
     moveWeights(
       weights.parameters.buffer,
       gradients.parameters.buffer,
-      this.#first.parameters.buffer,
-      this.#second.parameters.buffer,
+      this.moments.first.parameters.buffer,
+      this.moments.second.parameters.buffer,
       numbers,
     );
     const { score } = weights;
-    moveWeights(score, gradients.score, this.#first.score, this.#second.score, numbers);
+    const { first: mean, second: square } = this.moments;
+    moveWeights(score, gradients.score, mean.score, square.score, numbers);
     return norm;
   }
 }
 
-function emptyWeights({ parameters, score }: RankingWeights): RankingWeights {
-  return { parameters: new Parameters(parameters.config), score: new Float32Array(score.length) };
-}
-
-/** Numbers below `count` in an order that is shuffled anew each time all have been there. */
-function* endlessOrder(count: number, seed: number): Generator<number, never, undefined> {
-  for (let epoch = 0; ; epoch++) {
-    yield* new Random(seed + epoch * 2 ** 32).shuffle(range(0, count));
+/**
+ * Numbers below `count` in an order that is shuffled anew each time all have been there.
+ *
+ * @param start how many have come before
+ */
+function* endlessOrder(
+  count: number,
+  seed: number,
+  start: number,
+): Generator<number, never, undefined> {
+  let skipped = start % count;
+  for (let epoch = Math.floor(start / count); ; epoch++) {
+    yield* new Random(seed + epoch * 2 ** 32).shuffle(range(0, count)).slice(skipped);
+    skipped = 0;
   }
 }
 

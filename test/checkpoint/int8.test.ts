@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
 import {
+  type GraphWeights,
   int8File,
   loadCheckpoint,
   loadParameters,
@@ -15,7 +16,7 @@ import {
 import { Decoder } from '../../src/decoding/index.js';
 import { gpt2Config, Parameters } from '../../src/model/index.js';
 import { Tokenizer } from '../../src/tokenizer/index.js';
-import { temporaryFolder } from '../support/files.js';
+import { golden, temporaryFolder } from '../support/files.js';
 
 const config = gpt2Config({
   vocab_size: 61,
@@ -82,6 +83,20 @@ describe('weights that a graph reads from their file', () => {
     const halves = await loadParameters(folder);
     assert.deepEqual(await logitsOf(folder, 'fp32'), await logitsOf(halves, 'fp32'));
   });
+});
+
+describe('weights of 16 bits', () => {
+  for (const name of ['safetensors-f16', 'safetensors-bf16', 'safetensors-sharded', 'bin']) {
+    it(`are widened to what they are in memory: ${name}`, async () => {
+      const folder = golden('checkpoint', name);
+      const logits = async (weights: Parameters | GraphWeights) => {
+        await using decoder = await Decoder.create(weights, { threads: 1 });
+        return (await decoder.logits([1, 5, 2, 9])).slice();
+      };
+      const found = await logits(await openGraphWeights(folder, 'fp32'));
+      assert.deepEqual(found, await logits(await loadParameters(folder)));
+    });
+  }
 });
 
 describe('8-bit weights', () => {

@@ -44,6 +44,29 @@ const options: fc.Arbitrary<DecodingOptions> = fc.oneof(
 );
 
 describe('a decoder', () => {
+  it('gives a long prompt the same bits at once, in parts and after what is known of it', async () => {
+    const long = gpt2Config({ ...config, n_positions: 420 });
+    const weights = Parameters.initialize(long, new Random(9));
+    const random = new Random(5);
+    const ids = Array.from({ length: 420 }, () => random.below(END));
+    for (const length of [129, 130, 131, 192, 257, 300, 386, 420]) {
+      await using fresh = await Decoder.create(weights, { threads: 1 });
+      const prompt = { ids: ids.slice(0, length), prompt: length };
+      const [atOnce] = await fresh.read([{ ...prompt, states: true }]);
+      const expected = atOnce?.logits.slice();
+      for (const known of [0, 2, 13, 64, 127, 200, 301]) {
+        if (known > length) continue;
+        await using decoder = await Decoder.create(weights, { threads: 2 });
+        if (known > 0) {
+          const before = [...ids.slice(0, known), END, 1, 2];
+          await decoder.read([{ ids: before, prompt: before.length }]);
+        }
+        const [reading] = await decoder.read([prompt]);
+        assert.deepEqual(reading?.logits, expected, `${known} of ${length}`);
+      }
+    }
+  });
+
   it('gives a row the same bits whatever was read before and is read beside it', async () => {
     await using shared = await Decoder.create(parameters, { threads: 2 });
     await fc.assert(

@@ -52,4 +52,7 @@ async function check(file: string): Promise<void> {
 describe('searches choose the tokens that transformers does', () => {
   it('greedy and beam search with every constraint', () => check('searches.json'));
   it('diverse beam search and contrastive search', () => check('deprecated-searches.json'));
+  it('several options at a time', () => check('searches-together.json'));
+  it('several options of the older searches at a time', () =>
+    check('deprecated-searches-together.json'));
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { z } from 'zod';
@@ -14,6 +14,7 @@ import {
   type RankingPair,
   readRankingPairs,
   trainRanker,
+  type TrainRankerOptions,
   withGaps,
 } from '../../src/training/index.js';
 import { golden, temporaryFolder } from '../support/files.js';
@@ -204,6 +205,74 @@ describe('trainRanker', () => {
     const saved = await loadRanker(outputDir);
     assert.equal(saved.score.length, 16);
     assert.equal(saved.parameters.config.n_layer, 1);
+  });
+
+  describe('goes on where it was interrupted', () => {
+    const config = { n_positions: 32, n_embd: 16, n_layer: 1, n_head: 2, vocab_size: 257 };
+    const all = range(0, 23).map((number) => ({
+      better: [number, END, number + 1],
+      worse: [number, END, number + 30, number + 2],
+      gaps: undefined,
+    }));
+    const common = { steps: 9, validStep: 4, batchSize: 5, learningRate: 3e-3, threads: 1 };
+    const fresh = () => rankerFromLanguageModel(freshCheckpoint(tokenizer, config, 5));
+    const go = (outputDir: string, more: Partial<TrainRankerOptions> = {}) =>
+      trainRanker(fresh(), all.slice(3), all.slice(0, 3), { outputDir, ...common, ...more });
+    const weightsOf = async (out: string) => {
+      const { parameters, score } = await loadRanker(join(out, 'checkpoint-9'));
+      return [...parameters.buffer, ...score];
+    };
+
+    for (const stops of [[1], [4], [2, 3, 7], [8]]) {
+      it(`after ${stops.join(', ')} steps, bit for bit`, async (context) => {
+        const whole = join(await temporaryFolder(context), 'whole');
+        const losses: number[] = [];
+        const expected = await go(whole, { onStep: ({ loss }) => losses.push(loss) });
+        const out = join(await temporaryFolder(context), 'parts');
+        const found: number[] = [];
+        for (const stop of [...stops, 100]) {
+          const controller = new AbortController();
+          const result = await go(out, {
+            resume: true,
+            signal: controller.signal,
+            onStep: ({ step, loss }) => {
+              found.push(loss);
+              if (step === stop) controller.abort();
+            },
+          });
+          assert.equal(result.interrupted, stop < 9);
+          if (stop >= 9) assert.deepEqual(result, expected);
+        }
+        assert.deepEqual(found, losses);
+        assert.deepEqual(await weightsOf(out), await weightsOf(whole));
+        const [best, whatItIs] = [await loadRanker(whole), await loadRanker(out)];
+        assert.deepEqual(whatItIs.parameters.buffer, best.parameters.buffer);
+      });
+    }
+
+    it('and says where it cannot', async (context) => {
+      const out = await temporaryFolder(context);
+      await go(out, { steps: 4 });
+      await assert.rejects(go(out), /it holds a run already; go on with --resume/);
+      await assert.rejects(go(out, { resume: true, seed: 7 }), /--seed cannot change within a run/);
+      await assert.rejects(
+        trainRanker(fresh(), all, all.slice(0, 3), { outputDir: out, ...common, resume: true }),
+        /the pairs of --data and --validation-data cannot change within a run/,
+      );
+      const notices: string[] = [];
+      await go(out, {
+        steps: 5,
+        learningRate: 1e-3,
+        resume: true,
+        onNotice: (sentence) => notices.push(sentence),
+      });
+      assert.match(notices.join('; '), /--lr changes from 0.003 to 0.001/);
+      const moments = join(out, 'checkpoint-5', 'training', 'optimizer.safetensors');
+      const bytes = await readFile(moments);
+      bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+      await writeFile(moments, bytes);
+      await assert.rejects(go(out, { resume: true }), /none of its 1 checkpoints can be read/);
+    });
   });
 
   it('refuses what it cannot train on', async (context) => {

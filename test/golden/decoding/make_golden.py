@@ -2,9 +2,12 @@
 
     python make_golden.py new     # with transformers 4.57.6: searches, processors, scores
     python make_golden.py old     # with transformers 4.49.0: diverse beams, contrastive search
+    python make_golden.py together      # with 4.57.6: several options at a time
+    python make_golden.py old-together  # with 4.49.0: the same
 
-Both read the checkpoints in ../gpt2 and write `searches.json` and `scores.json`, or
-`deprecated-searches.json`, beside this script.  See README.md.
+All read the checkpoints in ../gpt2 and write `searches.json` and `scores.json`,
+`deprecated-searches.json`, `searches-together.json` or `deprecated-searches-together.json` beside
+this script.  See README.md.
 """
 
 import json
@@ -146,5 +149,46 @@ def old():
     write("deprecated-searches.json", {"cases": cases})
 
 
+BAD = [[7], [31, 8], [5, 6, 7], [EOS]]
+
+
+def together():
+    variants = [
+        dict(repetition_penalty=1.2, no_repeat_ngram_size=3, min_new_tokens=5, bad_words_ids=BAD),
+        dict(repetition_penalty=0.7, no_repeat_ngram_size=2, max_length=20, min_length=14),
+        dict(num_beams=3, bad_words_ids=BAD, repetition_penalty=1.5, min_new_tokens=3),
+        dict(num_beams=4, num_return_sequences=2, length_penalty=-2.0, early_stopping="never",
+             no_repeat_ngram_size=1),
+        dict(num_beams=5, num_return_sequences=3, length_penalty=0.3, early_stopping=True,
+             repetition_penalty=1.1, no_repeat_ngram_size=2, min_new_tokens=8, bad_words_ids=BAD),
+        dict(num_beams=10, num_return_sequences=10, max_length=21, min_length=16, length_penalty=3.0,
+             bad_words_ids=BAD[1:3]),
+        dict(num_beams=2, max_new_tokens=1), dict(num_beams=5, max_new_tokens=2, min_new_tokens=2),
+        dict(num_beams=7, num_return_sequences=7, max_new_tokens=30, no_repeat_ngram_size=3)]
+    write("searches-together.json", {"cases": every(variants)})
+
+
+def old_together():
+    variants = [
+        dict(num_beams=6, num_beam_groups=2, diversity_penalty=1.5, num_return_sequences=4,
+             repetition_penalty=1.3, no_repeat_ngram_size=2),
+        dict(num_beams=4, num_beam_groups=4, diversity_penalty=0.1, num_return_sequences=4,
+             bad_words_ids=BAD, min_new_tokens=4, length_penalty=-1.0),
+        dict(num_beams=9, num_beam_groups=3, diversity_penalty=2.0, num_return_sequences=2,
+             early_stopping=True, max_length=19, min_length=15),
+        dict(num_beams=8, num_beam_groups=2, diversity_penalty=0.4, num_return_sequences=8,
+             length_penalty=1.7, max_new_tokens=3),
+        dict(top_k=6, penalty_alpha=0.7, repetition_penalty=1.4, min_new_tokens=6),
+        dict(top_k=3, penalty_alpha=0.2, bad_words_ids=BAD, no_repeat_ngram_size=1),
+        dict(top_k=10, penalty_alpha=1.0, max_length=18), dict(top_k=2, penalty_alpha=0.5,
+             repetition_penalty=0.8, max_new_tokens=25)]
+    write("deprecated-searches-together.json", {"cases": every(variants)})
+
+
+def every(variants):
+    return [search(name, prompt, **options) for name in MODELS for prompt in prompts()
+            for options in variants if options.get("max_length", 99) > len(prompt)]
+
+
 if __name__ == "__main__":
-    {"new": new, "old": old}[sys.argv[1]]()
+    {"new": new, "old": old, "together": together, "old-together": old_together}[sys.argv[1]]()

@@ -1,0 +1,215 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import xxhash from 'xxhash-wasm';
+import { z } from 'zod';
+import { messageOf, UserError } from '../base/errors.js';
+import { readJson, writeFileWhole, writeFolderWhole } from '../base/files.js';
+import {
+  loadRanker,
+  openSafetensors,
+  type RankerCheckpoint,
+  saveCheckpoint,
+  writeSafetensors,
+} from '../checkpoint/index.js';
+import { Parameters } from '../model/index.js';
+import { checkpointFolder, checkpointSteps, removeLeftOvers } from './checkpoints.js';
+import type { RankingWeights } from './ranking-model.js';
+import type { RankingPair } from './ranking-pairs.js';
+import { checksum, MOMENTS_FILE, STATE_FILE, TRAINING_FOLDER } from './state.js';
+
+const count = z.number().int().nonnegative();
+
+const validationSchema = z.object({
+  step: count,
+  loss: z.number(),
+  accuracy: z.number(),
+  best: z.boolean(),
+});
+
+const stateSchema = z.object({
+  format: z.literal('dialogpt-ranker-training-1'),
+  /** Optimizer steps done. */
+  step: count,
+  /** Seconds of training since the start, validations not counted. */
+  seconds: z.number(),
+  /** How many times dropout masks have been drawn; it says which come next. */
+  draws: count,
+  best: validationSchema.optional(),
+  /** What decides how the run goes on. */
+  settings: z.object({
+    data: z.string(),
+    seed: z.number(),
+    batchSize: z.number(),
+    learningRate: z.number(),
+    maxGradientNorm: z.number(),
+  }),
+  checksums: z.array(z.string()),
+});
+
+/** Where the training of a ranker stands, besides its weights and moments. */
+export type RankerProgress = Omit<z.infer<typeof stateSchema>, 'format' | 'checksums'>;
+
+/** The running means of Adam: of gradients and of their squares. */
+export interface RankerMoments {
+  readonly first: RankingWeights;
+  readonly second: RankingWeights;
+}
+
+/** Zeros in the place of each weight. */
+export function emptyWeights({ parameters, score }: RankingWeights): RankingWeights {
+  return { parameters: new Parameters(parameters.config), score: new Float32Array(score.length) };
+}
+
+/** What tells one set of pairs from another: a hash of all tokens. */
+export async function fingerprint(...sets: readonly (readonly RankingPair[])[]): Promise<string> {
+  const hash = (await xxhash()).create64();
+  for (const pairs of sets) {
+    hash.update(`${pairs.length}\n`);
+    for (const { better, worse } of pairs) hash.update(`${better.join()};${worse.join()}\n`);
+  }
+  return hash.digest().toString(16);
+}
+
+/**
+ * Saves a run as the checkpoint of its step: the ranker as it is, and `training/` with what going on
+ * needs. It is written beside its place and renamed; older ones are removed then.
+ */
+export async function saveRankerRun(
+  out: string,
+  checkpoint: RankerCheckpoint,
+  moments: RankerMoments,
+  progress: RankerProgress,
+): Promise<void> {
+  const { step } = progress;
+  await writeFolderWhole(checkpointFolder(out, step), async (folder) => {
+    await saveCheckpoint(folder, checkpoint);
+    const training = join(folder, TRAINING_FOLDER);
+    const named = (name: string, { parameters, score }: RankingWeights) => [
+      ...parameters.layout.map((parameter) => ({
+        name: `${name}.${parameter.name}`,
+        shape: parameter.shape,
+        data: parameters.view(parameter),
+      })),
+      { name: `${name}.score`, shape: [1, score.length], data: score },
+    ];
+    await writeSafetensors(
+      join(training, MOMENTS_FILE),
+      [...named('first_moment', moments.first), ...named('second_moment', moments.second)],
+      'F32',
+    );
+    const state: z.infer<typeof stateSchema> = {
+      format: 'dialogpt-ranker-training-1',
+      ...progress,
+      checksums: await checksums(checkpoint, moments),
+    };
+    await writeFileWhole(join(training, STATE_FILE), `${JSON.stringify(state, null, 2)}\n`);
+  });
+  for (const other of await checkpointSteps(out)) {
+    if (other !== step) await rm(checkpointFolder(out, other), { recursive: true, force: true });
+  }
+}
+
+/**
+ * Reads the newest checkpoint of a run that is whole, the weights into `weights`.
+ *
+ * @param onNotice is told of each checkpoint that is damaged
+ * @returns undefined if the run has none.
+ * @throws UserError if all are damaged, or are of a model of another shape.
+ */
+export async function openRankerRun(
+  out: string,
+  weights: RankingWeights,
+  onNotice: (sentence: string) => void = () => undefined,
+): Promise<{ readonly progress: RankerProgress; readonly moments: RankerMoments } | undefined> {
+  await removeLeftOvers(out);
+  const steps = await checkpointSteps(out);
+  for (const step of steps) {
+    const folder = checkpointFolder(out, step);
+    try {
+      return await readRun(folder, weights);
+    } catch (error) {
+      onNotice(`${folder} cannot be used (${messageOf(error)})`);
+    }
+  }
+  if (steps.length === 0) return undefined;
+  throw new UserError(
+    `${out}: none of its ${steps.length} checkpoints can be read; start anew with another --out.`,
+  );
+}
+
+async function readRun(
+  folder: string,
+  weights: RankingWeights,
+): Promise<{ readonly progress: RankerProgress; readonly moments: RankerMoments }> {
+  const training = join(folder, TRAINING_FOLDER);
+  const path = join(training, STATE_FILE);
+  const parsed = stateSchema.safeParse(await readJson(path));
+  if (!parsed.success) {
+    throw new UserError(`${path}: this does not describe the training of a ranker.`);
+  }
+  const { checksums: expected, ...progress } = parsed.data;
+  const saved = await loadRanker(folder);
+  if (saved.parameters.buffer.length !== weights.parameters.buffer.length) {
+    throw new UserError(`${folder}: it belongs to a model of another size than --model.`);
+  }
+  const tensors = await openSafetensors(join(training, MOMENTS_FILE));
+  const read = async (name: string): Promise<RankingWeights> => {
+    const moments = emptyWeights(weights);
+    const { parameters, score } = moments;
+    for (const parameter of parameters.layout) {
+      await tensors.get(`${name}.${parameter.name}`)?.readInto(parameters.view(parameter));
+    }
+    await tensors.get(`${name}.score`)?.readInto(score);
+    return moments;
+  };
+  const moments = { first: await read('first_moment'), second: await read('second_moment') };
+  const found = await checksums(saved, moments);
+  if (found.join() !== expected.join()) {
+    throw new UserError(`${folder}: its numbers are not those that were saved.`);
+  }
+  weights.parameters.buffer.set(saved.parameters.buffer);
+  weights.score.set(saved.score);
+  return { progress, moments };
+}
+
+async function checksums(
+  weights: RankingWeights,
+  { first, second }: RankerMoments,
+): Promise<string[]> {
+  const sums: string[] = [];
+  for (const { parameters, score } of [weights, first, second]) {
+    sums.push(await checksum(parameters), await checksum({ buffer: score }));
+  }
+  return sums;
+}
+
+/** Settings that may change, but then what follows is not what it would have been. */
+const CHANGEABLE = { learningRate: '--lr', maxGradientNorm: 'the largest gradient norm' } as const;
+
+/**
+ * Compares the settings of a run with those that it is to go on with.
+ *
+ * @returns a sentence for each difference that makes it another run from here on.
+ * @throws UserError for one with which it cannot go on.
+ */
+export function compareRankerSettings(
+  before: RankerProgress['settings'],
+  now: RankerProgress['settings'],
+): string[] {
+  for (const [name, same] of [
+    ['the pairs of --data and --validation-data', before.data === now.data],
+    ['--seed', before.seed === now.seed],
+    ['--batch', before.batchSize === now.batchSize],
+  ] as const) {
+    if (same) continue;
+    throw new UserError(
+      `${name} cannot change within a run; leave it as it was, or start a new run from these weights with --model.`,
+    );
+  }
+  return (['learningRate', 'maxGradientNorm'] as const)
+    .filter((key) => before[key] !== now[key])
+    .map(
+      (key) =>
+        `${CHANGEABLE[key]} changes from ${before[key]} to ${now[key]}: from here on this is not the run that it would have been.`,
+    );
+}
