@@ -27,13 +27,23 @@ parentPort?.on('message', (message) => {
 function perform(task: ExtractTask): { result: unknown; transfer: ArrayBuffer[] } {
   if (task.kind === 'rows') {
     const rows = reader.read(task.dump, task.bytes);
-    return { result: rows, transfer: [rows.bytes.buffer, rows.ends.buffer] };
+    const bytes = copyInto(task.bytes.buffer, rows.bytes);
+    return { result: { ...rows, bytes }, transfer: [rows.ends.buffer] };
   }
-  const built = buildPartition(readExtents(task.extents), threadRules);
+  const built = buildPartition(join([...readExtents(task.extents), ...task.pieces]), threadRules);
   return { result: built, transfer: [built.lines.buffer] };
 }
 
+/** Rows take the place of the lines that they were made of, where they fit. */
+function copyInto(place: ArrayBufferLike, bytes: Uint8Array): Uint8Array {
+  if (bytes.length > place.byteLength) return bytes.slice();
+  const copy = new Uint8Array(place, 0, bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 function readExtents(extents: readonly Extent[]): Uint8Array[] {
+  if (extents.length === 0) return [];
   const file = openSync(month.rowsPath, 'r');
   try {
     return extents.map(({ offset, length }) => {
@@ -48,4 +58,14 @@ function readExtents(extents: readonly Extent[]): Uint8Array[] {
   } finally {
     closeSync(file);
   }
+}
+
+function join(pieces: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
+  }
+  return joined;
 }
