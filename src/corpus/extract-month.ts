@@ -15,13 +15,13 @@ import {
   partitionSchema,
   rowsSchema,
 } from './extract-tasks.js';
+import { type ExtractWorkers, startWorkers } from './extract-workers.js';
 import type { KeySet } from './key-set.js';
 import { cutIntoLineBlocks } from './line-blocks.js';
 import { mergeSorted, type SortedSource } from './merge-sorted.js';
 import { RowCursor } from './row-cursor.js';
 import { RowStore } from './row-store.js';
 import { SharedBuffers } from './shared-buffers.js';
-import { WorkerPool } from './worker-pool.js';
 
 /** Changes whenever the same inputs give another output or other intermediate files. */
 const VERSION = 2;
@@ -38,7 +38,7 @@ export interface MonthJob {
   readonly discardTargetKeys?: KeySet;
   /** What decides the keys' content, for the fingerprint. */
   readonly keysName: unknown;
-  /** Worker threads. */
+  /** Worker threads; with 0, the thread that calls does the work. */
   readonly threads: number;
   /** How much may be held in memory, in bytes, besides what Node.js itself needs. */
   readonly memory: number;
@@ -189,7 +189,7 @@ class MonthRun {
   }
 
   /** Clears what another run left that this one cannot use, and starts the workers. */
-  async prepare(): Promise<WorkerPool> {
+  async prepare(): Promise<ExtractWorkers> {
     const { month, output, rules, keepKeys, discardTargetKeys, threads } = this.#job;
     const known = await this.#readRowsFile();
     if (known === undefined) await rm(this.#folder, { recursive: true, force: true });
@@ -203,7 +203,7 @@ class MonthRun {
       keepKeys: keepKeys?.table,
       discardTargetKeys: discardTargetKeys?.table,
     };
-    return new WorkerPool(new URL('./extract-worker.js', import.meta.url), threads, data);
+    return startWorkers(threads, data);
   }
 
   async #readRowsFile(): Promise<RowsFile | undefined> {
@@ -215,12 +215,15 @@ class MonthRun {
   #choosePartitions(): number {
     const { dumps, memory, threads } = this.#job;
     const rows = (dumps.comments.size + dumps.submissions.size) * COMPRESSION * ROWS_SHARE;
-    const largest = Math.min(LARGEST_PARTITION, memory / threads / OBJECTS_PER_ROW_BYTE);
+    const largest = Math.min(
+      LARGEST_PARTITION,
+      memory / Math.max(1, threads) / OBJECTS_PER_ROW_BYTE,
+    );
     return Math.max(threads, Math.min(MOST_PARTITIONS, Math.ceil(rows / largest)));
   }
 
   /** The first stage: both dumps become rows. */
-  async read(pool: WorkerPool): Promise<MonthRows> {
+  async read(pool: ExtractWorkers): Promise<MonthRows> {
     const known = await this.#readRowsFile();
     if (known !== undefined) return known;
     const started = performance.now();
@@ -250,7 +253,7 @@ class MonthRun {
     }
   }
 
-  async #readDump(kind: DumpKind, pool: WorkerPool, store: RowStore): Promise<DumpResult> {
+  async #readDump(kind: DumpKind, pool: ExtractWorkers, store: RowStore): Promise<DumpResult> {
     const { memory, dumps } = this.#job;
     const counts: RowCounts = { lines: 0, broken: 0, kept: 0 };
     const result: DumpResult = { counts, bytes: 0 };
@@ -297,7 +300,7 @@ class MonthRun {
   }
 
   /** The second stage: each partition's rows become its conversations. */
-  async build(pool: WorkerPool, rows: MonthRows): Promise<Partition[]> {
+  async build(pool: ExtractWorkers, rows: MonthRows): Promise<Partition[]> {
     const partitions = range(0, rows.extents.length);
     const files: Partition[] = [];
     const waiting = [...partitions];
@@ -311,7 +314,7 @@ class MonthRun {
     return files;
   }
 
-  async #buildPartition(pool: WorkerPool, rows: MonthRows, index: number): Promise<Partition> {
+  async #buildPartition(pool: ExtractWorkers, rows: MonthRows, index: number): Promise<Partition> {
     const path = this.#path(partitionName(index));
     const known = partitionFileSchema.safeParse(await readIfThere(`${path}.json`));
     if (known.data?.fingerprint === this.#fingerprint) return { ...known.data, source: path };
