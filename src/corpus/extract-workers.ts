@@ -20,7 +20,10 @@ export async function startWorkers(threads: number, month: MonthData): Promise<E
   const work = new ExtractWork(month);
   return {
     threads: 1,
-    run: (task) => new Promise((resolve) => resolve(work.perform(task).result)),
+    run: (task) =>
+      new Promise((resolve) => {
+        resolve(work.perform(task).result);
+      }),
     close: () => Promise.resolve(),
   };
 }
