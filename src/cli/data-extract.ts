@@ -55,7 +55,7 @@ function defineCommand() {
     .option('--checksums <file>', 'a sha256sum list that downloads must agree with')
     .option(
       '--memory <size>',
-      'how much memory the whole process may take (256MB, 4GB)',
+      'how much memory extracting may take beyond the 65 MB of Node.js and this program at rest (64MB, 4GB)',
       parseMemory,
       DEFAULT_MEMORY,
     )

@@ -1,28 +1,22 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { dataBuildCommand } from './data-build.js';
-import { dataExtractCommand } from './data-extract.js';
-import { dataImportCommand } from './data-import.js';
-import { dataInspectCommand } from './data-inspect.js';
-import { dataRefsCommand } from './data-refs.js';
-import { dataStatsCommand } from './data-stats.js';
-import { dataStatusCommand } from './data-status.js';
+import { type LoadCommand, loadCommands } from './lazy-commands.js';
 
 /** The commands under `dialogpt data`, in the order in which its help lists them. */
-const commands: readonly (() => CommandUnknownOpts)[] = [
-  dataExtractCommand,
-  dataStatusCommand,
-  dataRefsCommand,
-  dataImportCommand,
-  dataStatsCommand,
-  dataBuildCommand,
-  dataInspectCommand,
-];
+const commands: ReadonlyMap<string, LoadCommand> = new Map<string, LoadCommand>([
+  ['extract', async () => (await import('./data-extract.js')).dataExtractCommand()],
+  ['status', async () => (await import('./data-status.js')).dataStatusCommand()],
+  ['refs', async () => (await import('./data-refs.js')).dataRefsCommand()],
+  ['import', async () => (await import('./data-import.js')).dataImportCommand()],
+  ['stats', async () => (await import('./data-stats.js')).dataStatsCommand()],
+  ['build', async () => (await import('./data-build.js')).dataBuildCommand()],
+  ['inspect', async () => (await import('./data-inspect.js')).dataInspectCommand()],
+]);
 
 /** `dialogpt data …`: from dumps and chats to conversations and datasets. */
-export function dataCommand(): CommandUnknownOpts {
+export async function dataCommand(words: readonly string[]): Promise<CommandUnknownOpts> {
   const data = new Command('data').description(
     'make conversations and datasets from Reddit dumps and chats',
   );
-  for (const create of commands) data.addCommand(create());
+  for (const command of await loadCommands(commands, words)) data.addCommand(command);
   return data;
 }

@@ -5,46 +5,36 @@ import { z } from 'zod';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
 import { errors } from './colors.js';
 import { UsageError } from './arguments.js';
-import { botCommand } from './bot.js';
-import { chatCommand } from './chat.js';
-import { convertCommand } from './convert.js';
-import { dataCommand } from './data.js';
-import { demoCommand } from './demo.js';
-import { evalCommand } from './eval.js';
-import { generateCommand } from './generate.js';
-import { infoCommand } from './info.js';
 import { INTERRUPTED, InterruptedError } from './interrupt.js';
-import { modelsCommand } from './models.js';
-import { rankCommand } from './rank.js';
-import { serveCommand } from './serve.js';
-import { plotCommand } from './plot.js';
-import { trainCommand } from './train.js';
-import { trainRankerCommand } from './train-ranker.js';
+import { type LoadCommand, loadCommands } from './lazy-commands.js';
 
 /** The commands, in the order in which `dialogpt --help` lists them. */
-const commands: readonly (() => CommandUnknownOpts)[] = [
-  demoCommand,
-  trainCommand,
-  generateCommand,
-  plotCommand,
-  chatCommand,
-  rankCommand,
-  trainRankerCommand,
-  serveCommand,
-  botCommand,
-  dataCommand,
-  evalCommand,
-  convertCommand,
-  modelsCommand,
-  infoCommand,
-];
+const commands: ReadonlyMap<string, LoadCommand> = new Map<string, LoadCommand>([
+  ['demo', async () => (await import('./demo.js')).demoCommand()],
+  ['train', async () => (await import('./train.js')).trainCommand()],
+  ['generate', async () => (await import('./generate.js')).generateCommand()],
+  ['plot', async () => (await import('./plot.js')).plotCommand()],
+  ['chat', async () => (await import('./chat.js')).chatCommand()],
+  ['rank', async () => (await import('./rank.js')).rankCommand()],
+  ['train-ranker', async () => (await import('./train-ranker.js')).trainRankerCommand()],
+  ['serve', async () => (await import('./serve.js')).serveCommand()],
+  ['bot', async () => (await import('./bot.js')).botCommand()],
+  ['data', async (words) => (await import('./data.js')).dataCommand(words)],
+  ['eval', async () => (await import('./eval.js')).evalCommand()],
+  ['convert', async () => (await import('./convert.js')).convertCommand()],
+  ['models', async () => (await import('./models.js')).modelsCommand()],
+  ['info', async () => (await import('./info.js')).infoCommand()],
+]);
 
 const packageJson = z
   .object({ version: z.string(), description: z.string() })
   .parse(createRequire(import.meta.url)('dialogpt/package.json'));
 
-/** The whole command line: every command of `dialogpt`, each defined in a file of its own. */
-export function createProgram(): CommandUnknownOpts {
+/**
+ * The command line: every command of `dialogpt`, each defined in a file of its own, or only the one
+ * that `words` name.
+ */
+export async function createProgram(words: readonly string[] = []): Promise<CommandUnknownOpts> {
   const program = new Command('dialogpt')
     .description(packageJson.description)
     .version(packageJson.version, '-V, --version', 'print the version')
@@ -57,7 +47,7 @@ export function createProgram(): CommandUnknownOpts {
         write(errors.red(text));
       },
     });
-  for (const create of commands) program.addCommand(create());
+  for (const command of await loadCommands(commands, words)) program.addCommand(command);
   passSettingsDown(program);
   return program;
 }
@@ -80,7 +70,8 @@ const MISUNDERSTOOD = 2;
  */
 export async function runCommandLine(argumentsGiven: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(argumentsGiven, { from: 'user' });
+    const program = await createProgram(argumentsGiven);
+    await program.parseAsync(argumentsGiven, { from: 'user' });
     return DONE;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : MISUNDERSTOOD;

@@ -33,7 +33,7 @@ export interface RowCounts {
 
 export interface Rows extends RowCounts {
   /** All rows, sorted by partition. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
   /** Where each partition's rows end in `bytes`. */
   readonly ends: Uint32Array<ArrayBuffer>;
 }
@@ -96,33 +96,33 @@ export class RowReader {
 
   /**
    * The rows of a block of lines, cut as Python's universal newlines cut them; empty lines are left
-   * out. Submissions are numbered from 0. The block's bytes may be changed.
+   * out. Submissions are numbered from 0. The rows are the kernel's until the next call.
    */
-  read(kind: DumpKind, bytes: Uint8Array<ArrayBuffer>): Rows {
-    // A buffer's search is many times as fast as an array's.
-    const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  read(kind: DumpKind, bytes: Uint8Array): Rows {
     const { rules, partitions, keepKeys } = this.#settings;
     const kernel = this.#kernel;
     this.#kind = kind;
-    // JSON has no carriage return but between its tokens.
-    if (block.includes(CARRIAGE_RETURN)) replace(block, CARRIAGE_RETURN, LINE_FEED);
-    if (!isUtf8(block)) spoilLines(block, (line) => !isUtf8(line));
     const input = kernel.prepare(
-      block.length,
+      bytes.length,
       kind === 'submissions' ? 0 : 1,
       partitions,
       rules.maxLen,
       rules.maxLenType === 'w',
       keepKeys !== undefined,
     );
-    new Uint8Array(kernel.memory.buffer, input, block.length).set(block);
+    // A buffer's search is many times as fast as an array's.
+    const block = Buffer.from(kernel.memory.buffer, input, bytes.length);
+    block.set(bytes);
+    // JSON has no carriage return but between its tokens.
+    if (block.includes(CARRIAGE_RETURN)) replace(block, CARRIAGE_RETURN, LINE_FEED);
+    if (!isUtf8(block)) spoilLines(block, (line) => !isUtf8(line));
     const start = kernel.readBlock();
     const ends = new Uint32Array(kernel.memory.buffer, kernel.endsAddress(), partitions).slice();
     return {
       lines: kernel.lines(),
       broken: kernel.broken(),
       kept: kernel.kept(),
-      bytes: new Uint8Array(kernel.memory.buffer, start, ends.at(-1)).slice(),
+      bytes: new Uint8Array(kernel.memory.buffer, start, ends.at(-1)),
       ends,
     };
   }

@@ -15,12 +15,13 @@ import {
   partitionSchema,
   rowsSchema,
 } from './extract-tasks.js';
+import { type ExtractWorkers, startWorkers } from './extract-workers.js';
 import type { KeySet } from './key-set.js';
 import { cutIntoLineBlocks } from './line-blocks.js';
-import { mergeSorted } from './merge-sorted.js';
+import { mergeSorted, type SortedSource } from './merge-sorted.js';
 import { RowCursor } from './row-cursor.js';
 import { RowStore } from './row-store.js';
-import { WorkerPool } from './worker-pool.js';
+import { SharedBuffers } from './shared-buffers.js';
 
 /** Changes whenever the same inputs give another output or other intermediate files. */
 const VERSION = 2;
@@ -37,7 +38,7 @@ export interface MonthJob {
   readonly discardTargetKeys?: KeySet;
   /** What decides the keys' content, for the fingerprint. */
   readonly keysName: unknown;
-  /** Worker threads. */
+  /** Worker threads; with 0, the thread that calls does the work. */
   readonly threads: number;
   /** How much may be held in memory, in bytes, besides what Node.js itself needs. */
   readonly memory: number;
@@ -81,12 +82,21 @@ const rowsFileSchema = z.object({
 });
 type RowsFile = z.infer<typeof rowsFileSchema>;
 
+/** The first stage's result; each partition's rows where they fitted in memory. */
+interface MonthRows extends RowsFile {
+  readonly pieces?: readonly (readonly Uint8Array[])[];
+}
+
 /** `NNNN.json`: this partition's conversations are complete. */
 const partitionFileSchema = conversationCountsSchema.extend({
   fingerprint: z.string(),
   seconds: z.number(),
 });
-type PartitionFile = z.infer<typeof partitionFileSchema>;
+
+/** The second stage's result, and where the conversations are. */
+interface Partition extends z.infer<typeof partitionFileSchema> {
+  readonly source: SortedSource;
+}
 
 /** Where a month's finished conversations and statistics are. */
 export function monthFiles(output: string, month: string): { tsv: string; statistics: string } {
@@ -115,10 +125,10 @@ async function readIfThere(path: string): Promise<unknown> {
 }
 
 /**
- * Makes a month's conversations, in three stages that each leave complete files behind, so that a
- * run that was killed goes on after the last complete one: `extract/MONTH/rows` with the dumps'
- * rows, a file of conversations for each partition, and `conv/MONTH.tsv`. A month that is done
- * with the same inputs and rules is left as it is.
+ * Makes a month's conversations, in three stages: the dumps' rows, conversations for each partition,
+ * and `conv/MONTH.tsv`. What does not fit in memory goes to files, complete ones, after the last of
+ * which a run that was killed goes on: `extract/MONTH/rows`, and a file for each partition. A month
+ * that is done with the same inputs and rules is left as it is.
  *
  * @throws UserError where a dump is damaged or cut off, or the disk is full.
  */
@@ -160,6 +170,8 @@ class MonthRun {
   readonly #fingerprint: string;
   readonly #onProgress: (progress: MonthProgress) => void;
   readonly #folder: string;
+  /** Bytes of conversations that are kept in memory. */
+  #held = 0;
 
   constructor(job: MonthJob, fingerprint: string, onProgress: (progress: MonthProgress) => void) {
     this.#job = job;
@@ -177,7 +189,7 @@ class MonthRun {
   }
 
   /** Clears what another run left that this one cannot use, and starts the workers. */
-  async prepare(): Promise<WorkerPool> {
+  async prepare(): Promise<ExtractWorkers> {
     const { month, output, rules, keepKeys, discardTargetKeys, threads } = this.#job;
     const known = await this.#readRowsFile();
     if (known === undefined) await rm(this.#folder, { recursive: true, force: true });
@@ -191,7 +203,7 @@ class MonthRun {
       keepKeys: keepKeys?.table,
       discardTargetKeys: discardTargetKeys?.table,
     };
-    return new WorkerPool(new URL('./extract-worker.js', import.meta.url), threads, data);
+    return startWorkers(threads, data);
   }
 
   async #readRowsFile(): Promise<RowsFile | undefined> {
@@ -203,22 +215,28 @@ class MonthRun {
   #choosePartitions(): number {
     const { dumps, memory, threads } = this.#job;
     const rows = (dumps.comments.size + dumps.submissions.size) * COMPRESSION * ROWS_SHARE;
-    const largest = Math.min(LARGEST_PARTITION, memory / threads / OBJECTS_PER_ROW_BYTE);
+    const largest = Math.min(
+      LARGEST_PARTITION,
+      memory / Math.max(1, threads) / OBJECTS_PER_ROW_BYTE,
+    );
     return Math.max(threads, Math.min(MOST_PARTITIONS, Math.ceil(rows / largest)));
   }
 
   /** The first stage: both dumps become rows. */
-  async read(pool: WorkerPool): Promise<RowsFile> {
+  async read(pool: ExtractWorkers): Promise<MonthRows> {
     const known = await this.#readRowsFile();
     if (known !== undefined) return known;
     const started = performance.now();
-    const file = await open(this.#path('rows'), 'w');
+    const store = new RowStore(
+      () => open(this.#path('rows'), 'w'),
+      this.#choosePartitions(),
+      this.#job.memory / 4,
+    );
     try {
-      const store = new RowStore(file, this.#choosePartitions(), this.#job.memory / 4);
       const submissions = await this.#readDump('submissions', pool, store);
       const comments = await this.#readDump('comments', pool, store);
-      const extents = await store.flush();
-      await file.sync();
+      const { inMemory } = store;
+      const extents = inMemory === undefined ? await store.finish() : inMemory.map(() => []);
       const rows: RowsFile = {
         fingerprint: this.#fingerprint,
         extents: extents.map((partition) => [...partition]),
@@ -227,14 +245,15 @@ class MonthRun {
         megabytes: (submissions.bytes + comments.bytes) / 1e6,
         seconds: (performance.now() - started) / 1000,
       };
+      if (inMemory !== undefined) return { ...rows, pieces: inMemory };
       await writeFileWhole(this.#path('rows.json'), JSON.stringify(rows));
       return rows;
     } finally {
-      await file.close();
+      await store.close();
     }
   }
 
-  async #readDump(kind: DumpKind, pool: WorkerPool, store: RowStore): Promise<DumpResult> {
+  async #readDump(kind: DumpKind, pool: ExtractWorkers, store: RowStore): Promise<DumpResult> {
     const { memory, dumps } = this.#job;
     const counts: RowCounts = { lines: 0, broken: 0, kept: 0 };
     const result: DumpResult = { counts, bytes: 0 };
@@ -246,28 +265,33 @@ class MonthRun {
       },
     });
     const blockLength = Math.max(SMALLEST_BLOCK, Math.min(LARGEST_BLOCK, memory / 64));
-    const waiting: Promise<unknown>[] = [];
+    const buffers = new SharedBuffers();
+    const waiting: { readonly bytes: Uint8Array; readonly answer: Promise<unknown> }[] = [];
     const takeFirst = async (): Promise<void> => {
-      const rows = rowsSchema.parse(await waiting.shift());
+      const first = waiting.shift();
+      if (first === undefined) return;
+      const rows = rowsSchema.parse(await first.answer);
       if (kind === 'submissions') numberFrom(rows.bytes, counts.kept);
       counts.lines += rows.lines;
       counts.broken += rows.broken;
       counts.kept += rows.kept;
       await store.add(rows);
+      buffers.giveBack(first.bytes);
     };
     for await (const { bytes, tooLong } of cutIntoLineBlocks(
       pieces,
       blockLength,
       Math.min(LONGEST_LINE, memory / 8),
+      (length) => buffers.take(length),
     )) {
       counts.lines += tooLong;
       counts.broken += tooLong;
       result.bytes += bytes.length;
       const task: ExtractTask = { kind: 'rows', dump: kind, bytes };
-      const answer = pool.run(task, [bytes.buffer]);
+      const answer = pool.run(task);
       // An error is thrown where the block's turn comes, not before.
       answer.catch(() => undefined);
-      waiting.push(answer);
+      waiting.push({ bytes, answer });
       // Each worker has one block at work and one to go on with.
       if (waiting.length >= 2 * pool.threads) await takeFirst();
     }
@@ -276,9 +300,9 @@ class MonthRun {
   }
 
   /** The second stage: each partition's rows become its conversations. */
-  async build(pool: WorkerPool, rows: RowsFile): Promise<PartitionFile[]> {
+  async build(pool: ExtractWorkers, rows: MonthRows): Promise<Partition[]> {
     const partitions = range(0, rows.extents.length);
-    const files: PartitionFile[] = [];
+    const files: Partition[] = [];
     const waiting = [...partitions];
     const work = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -290,30 +314,38 @@ class MonthRun {
     return files;
   }
 
-  async #buildPartition(pool: WorkerPool, rows: RowsFile, index: number): Promise<PartitionFile> {
+  async #buildPartition(pool: ExtractWorkers, rows: MonthRows, index: number): Promise<Partition> {
     const path = this.#path(partitionName(index));
     const known = partitionFileSchema.safeParse(await readIfThere(`${path}.json`));
-    if (known.data?.fingerprint === this.#fingerprint) return known.data;
+    if (known.data?.fingerprint === this.#fingerprint) return { ...known.data, source: path };
     const started = performance.now();
-    const task: ExtractTask = { kind: 'partition', extents: at(rows.extents, index) };
+    const task: ExtractTask = {
+      kind: 'partition',
+      extents: at(rows.extents, index),
+      pieces: [...(rows.pieces?.[index] ?? [])],
+    };
     const { lines, ...counts } = partitionSchema.parse(await pool.run(task));
-    await writeFileWhole(path, lines);
     const seconds = (performance.now() - started) / 1000 / pool.threads;
     const file = { ...counts, fingerprint: this.#fingerprint, seconds };
-    await writeFileWhole(`${path}.json`, JSON.stringify(file));
-    return file;
+    // Of rows in memory nothing can be gone on with, so that files would be of no use.
+    if (rows.pieces !== undefined && this.#held + lines.length < this.#job.memory / 4) {
+      this.#held += lines.length;
+      return { ...file, source: lines };
+    }
+    await writeFileWhole(path, lines);
+    if (rows.pieces === undefined) await writeFileWhole(`${path}.json`, JSON.stringify(file));
+    return { ...file, source: path };
   }
 
   /** The third stage: the partitions' conversations, in the original's order, in one file. */
-  async merge(rows: RowsFile, parts: readonly PartitionFile[]): Promise<MonthStatistics> {
+  async merge(rows: RowsFile, parts: readonly Partition[]): Promise<MonthStatistics> {
     const { month, output } = this.#job;
     const started = performance.now();
-    const paths = parts.map((_, index) => this.#path(partitionName(index)));
     const files = monthFiles(output, month);
     let bytes = 0;
     await rm(files.statistics, { force: true });
     await writeFileWhole(files.tsv, async (file) => {
-      for (const piece of mergeSorted(paths)) {
+      for (const piece of mergeSorted(parts.map(({ source }) => source))) {
         await writeAll(file, piece);
         bytes += piece.length;
       }
@@ -327,7 +359,7 @@ class MonthRun {
 
   #statistics(
     rows: RowsFile,
-    parts: readonly PartitionFile[],
+    parts: readonly Partition[],
     bytes: number,
     merging: number,
   ): MonthStatistics {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /** What goes between a month's main thread and its workers. */
 
-const bytesSchema = z.instanceof(Uint8Array<ArrayBuffer>);
+const bytesSchema = z.instanceof(Uint8Array<ArrayBufferLike>);
 
 export const rulesSchema = z.object({
   maxLen: z.number(),
@@ -41,7 +41,10 @@ export const taskSchema = z.discriminatedUnion('kind', [
   }),
   z.object({
     kind: z.literal('partition'),
+    /** Where the rows are in the rows file; none where they are all in memory. */
     extents: z.array(extentSchema),
+    /** Rows in memory. */
+    pieces: z.array(bytesSchema),
   }),
 ]);
 export type ExtractTask = z.infer<typeof taskSchema>;
@@ -81,4 +84,6 @@ export const conversationCountsSchema = z.object({
   skips: z.partialRecord(z.enum(skipReasons), z.number()),
 });
 
-export const partitionSchema = conversationCountsSchema.extend({ lines: bytesSchema });
+export const partitionSchema = conversationCountsSchema.extend({
+  lines: z.instanceof(Uint8Array<ArrayBuffer>),
+});

@@ -26,7 +26,7 @@ export interface ExtractSettings {
   readonly discardTargetKeys?: string;
   /** How many months are worked on at once; 1. */
   readonly jobs?: number;
-  /** Worker threads, shared by those months; the machine's cores. */
+  /** Worker threads, shared by those months; the machine's cores. With 0 this thread does the work. */
   readonly threads?: number;
   /** Bytes of data to hold, shared by those months; what Node.js needs comes on top. 4 GB. */
   readonly memory?: number;
@@ -56,7 +56,8 @@ export async function extractMonths(
     prepared.push({ month, dumps, keepKeys, discardTargetKeys });
   }
   const jobs = Math.max(1, Math.min(settings.jobs ?? 1, prepared.length));
-  const threads = Math.max(1, Math.floor((settings.threads ?? availableParallelism()) / jobs));
+  const asked = settings.threads ?? availableParallelism();
+  const threads = asked === 0 ? 0 : Math.max(1, Math.floor(asked / jobs));
   const memory = (settings.memory ?? DEFAULT_MEMORY) / jobs;
   const results: MonthStatistics[] = [];
   const waiting = [...prepared.entries()];

@@ -4,14 +4,13 @@ interface Node {
   ends: boolean;
 }
 
-/** Whether a code unit makes up words (flashtext's `non_word_boundaries`: digits, letters, `_`). */
+/** 1 for the code units that make up words (flashtext's `non_word_boundaries`). */
+const WORD_CODES = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[0-9A-Za-z_]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
+
 function isInsideWord(code: number): boolean {
-  return (
-    (code >= 0x61 && code <= 0x7a) ||
-    (code >= 0x30 && code <= 0x39) ||
-    (code >= 0x41 && code <= 0x5a) ||
-    code === 0x5f
-  );
+  return WORD_CODES[code] === 1;
 }
 
 /**
@@ -23,6 +22,8 @@ function isInsideWord(code: number): boolean {
  */
 export class Keywords {
   readonly #root: Node = { next: new Map(), ends: false };
+  /** 1 for the code units below 128 that begin a keyword: most words are passed over by this alone. */
+  readonly #first = new Uint8Array(128);
 
   constructor(keywords: Iterable<string>) {
     for (const keyword of keywords) {
@@ -37,6 +38,7 @@ export class Keywords {
       }
       node.ends = true;
     }
+    for (const code of this.#root.next.keys()) if (code < 128) this.#first[code] = 1;
   }
 
   /** Whether flashtext's `extract_keywords(text)` would find anything. */
@@ -46,7 +48,8 @@ export class Keywords {
     let node = this.#root;
     for (let index = 0; index < lower.length; index++) {
       const code = lower.charCodeAt(index);
-      const next = node.next.get(code);
+      const begins = node !== this.#root || code >= 128 || this.#first[code] === 1;
+      const next = begins ? node.next.get(code) : undefined;
       if (!isInsideWord(code)) {
         if (node.ends) return true;
         // Here a phrase may go on over the end of a word.

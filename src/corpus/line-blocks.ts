@@ -1,6 +1,6 @@
 /** A run of whole lines, without the last one's line end. */
-export interface LineBlock {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+export interface LineBlock<Bytes extends Uint8Array> {
+  readonly bytes: Bytes;
   /** Lines before this block that were longer than allowed and left out. */
   readonly tooLong: number;
 }
@@ -9,20 +9,21 @@ const LINE_FEED = 10;
 
 /**
  * Cuts a stream of bytes at line ends into blocks of about `blockLength` bytes, each in a buffer of
- * its own that can be handed to a worker. A line longer than `longestLine` bytes is left out and
+ * its own, from `allocate`, that can be handed to a worker. A line longer than `longestLine` bytes is left out and
  * counted, so that a file without line ends cannot fill the memory.
  */
-export async function* cutIntoLineBlocks(
+export async function* cutIntoLineBlocks<Bytes extends Uint8Array>(
   pieces: AsyncIterable<Uint8Array>,
   blockLength: number,
   longestLine: number,
-): AsyncGenerator<LineBlock, void, undefined> {
+  allocate: (length: number) => Bytes,
+): AsyncGenerator<LineBlock<Bytes>, void, undefined> {
   let pending: Uint8Array[] = [];
   let pendingLength = 0;
   let tooLong = 0;
   let skipping = false;
-  const take = (): LineBlock => {
-    const bytes = new Uint8Array(pendingLength);
+  const take = (): LineBlock<Bytes> => {
+    const bytes = allocate(pendingLength);
     let offset = 0;
     for (const piece of pending) {
       bytes.set(piece, offset);
@@ -60,7 +61,11 @@ export async function* cutIntoLineBlocks(
       // Whole lines before the long one, if any, were held back only for want of a full block.
       const { bytes } = take();
       const last = bytes.lastIndexOf(LINE_FEED);
-      if (last > 0) yield { bytes: bytes.slice(0, last), tooLong };
+      if (last > 0) {
+        const lines = allocate(last);
+        lines.set(bytes.subarray(0, last));
+        yield { bytes: lines, tooLong };
+      }
       tooLong++;
       skipping = true;
     } else {

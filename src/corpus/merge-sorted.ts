@@ -5,26 +5,35 @@ const LINE_FEED = 10;
 const TAB = 9;
 const COMMA = 44;
 
-/** The lines of one partition's file, one at a time, in little memory. */
+/** A file by its path, or what would be in it. */
+export type SortedSource = string | Uint8Array;
+
+/** The lines of one partition, one at a time, in little memory where they are in a file. */
 class SortedLines {
-  readonly #file: number;
-  readonly #buffer = Buffer.alloc(READ_LENGTH);
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #file: number | undefined;
+  readonly #buffer: Buffer;
+  #pending: Buffer;
   /** The line at hand without its group, and what it is sorted by: group and thread. */
   line: Buffer = Buffer.alloc(0);
   key = '';
 
-  constructor(path: string) {
-    this.#file = openSync(path, 'r');
+  constructor(source: SortedSource) {
+    const isFile = typeof source === 'string';
+    this.#file = isFile ? openSync(source, 'r') : undefined;
+    this.#buffer = Buffer.alloc(isFile ? READ_LENGTH : 0);
+    this.#pending = isFile
+      ? this.#buffer
+      : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
+    if (isFile) this.#pending = this.#pending.subarray(0, 0);
   }
 
   /** Goes to the next line; false at the end, where the file is closed. */
   next(): boolean {
     let end = this.#pending.indexOf(LINE_FEED);
     while (end < 0) {
-      const length = readSync(this.#file, this.#buffer);
+      const length = this.#file === undefined ? 0 : readSync(this.#file, this.#buffer);
       if (length === 0) {
-        closeSync(this.#file);
+        if (this.#file !== undefined) closeSync(this.#file);
         return false;
       }
       this.#pending = Buffer.concat([this.#pending, this.#buffer.subarray(0, length)]);
@@ -39,15 +48,15 @@ class SortedLines {
 }
 
 /**
- * Merges files of lines `group <tab> thread,…`, each sorted by group and thread, no thread in two
+ * Merges sources of lines `group <tab> thread,…`, each sorted by group and thread, no thread in two
  * of them, into one sequence of lines without their group; pieces are about `pieceLength` bytes.
  */
 export function* mergeSorted(
-  paths: readonly string[],
+  from: readonly SortedSource[],
   pieceLength = 1 << 18,
 ): Generator<Buffer, void, undefined> {
   // The last is the smallest: taking it away costs nothing.
-  const sources = paths.map((path) => new SortedLines(path)).filter((source) => source.next());
+  const sources = from.map((source) => new SortedLines(source)).filter((source) => source.next());
   sources.sort((a, b) => (a.key < b.key ? 1 : -1));
   let piece: Buffer[] = [];
   let length = 0;

@@ -103,7 +103,8 @@ export async function countCorpus(
         }
         if (block !== undefined) addStatistics(total, block.counts);
       };
-      for await (const { bytes } of cutIntoLineBlocks(pieces, BLOCK, LONGEST_LINE)) {
+      const allocate = (length: number) => new Uint8Array(length);
+      for await (const { bytes } of cutIntoLineBlocks(pieces, BLOCK, LONGEST_LINE, allocate)) {
         const counted =
           pool === undefined
             ? Promise.resolve(countBlock(bytes))

@@ -1,39 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { CommentIndex, Thread } from './comment-index.js';
 import type { ExtractRules } from './extract-options.js';
 import type { SkipReason } from './extract-tasks.js';
 import type { KeySet } from './key-set.js';
 import type { Keywords } from './keywords.js';
 import { normaliseText } from './normalise.js';
-import type { RowText } from './row-cursor.js';
 
-/**
- * The second step, reddit.py's `save_convo`: the comments of one thread become conversations.
- * The original looks a comment's parent up among all of a month's comments; Reddit's are always
- * in the same thread, so here a thread is all there is to know.
- */
-
-export interface Submission {
-  /** In lower case; empty where the permalink names none. */
-  readonly subreddit: string;
-  readonly title: RowText;
-}
-
-export interface Comment {
-  /** With its `t1_`. */
-  readonly id: string;
-  /** The id of what it answers, with its `t1_` or `t3_`. */
-  readonly parent: string;
-  readonly score: number;
-  /** Empty where it is too long to be a turn. */
-  readonly text: RowText;
-}
-
-export interface Thread {
-  /** The submission's id, with its `t3_`. */
-  readonly id: string;
-  readonly submission: Submission | undefined;
-  readonly comments: ReadonlyMap<string, Comment>;
-}
+/** The second step, reddit.py's `save_convo`: the comments of one thread become conversations. */
 
 /** What the rules are made into, once for all threads of a month. */
 export interface ThreadRules extends ExtractRules {
@@ -62,32 +35,35 @@ interface Turn {
   readonly hasCapitals: boolean;
 }
 
-/** The conversations of one thread, sorted as the original sorts them, each a line of its TSV. */
+/**
+ * The conversations of one thread, sorted as the original sorts them, each a line of its TSV.
+ *
+ * @param index where the thread's comments are
+ */
 export function conversationsOf(
   thread: Thread,
+  index: CommentIndex,
   rules: ThreadRules,
   counts: ConversationCounts,
 ): string[] {
-  const answered = new Set<string>();
-  if (rules.leavesOnly) for (const { parent } of thread.comments.values()) answered.add(parent);
-  const turns = new TurnCache(rules);
-  const found: { readonly comment: Comment; readonly line: string }[] = [];
+  const turns = new TurnCache(thread, index, rules);
+  const found: Found[] = [];
   const skip = (reason: SkipReason): void => {
     counts.skips[reason] = (counts.skips[reason] ?? 0) + 1;
   };
   const refused = refuseThread(thread, rules);
-  for (const comment of thread.comments.values()) {
-    if (rules.keepKeys?.has(`${thread.id}\t${comment.id}\tkeep`) === false) continue;
-    if (answered.has(comment.id)) continue;
+  for (const comment of thread.comments) {
+    if (rules.keepKeys?.has(`${thread.id}\t${index.id(comment)}\tkeep`) === false) continue;
+    if (rules.leavesOnly && index.isAnswered(comment)) continue;
     if (refused !== undefined) {
       skip(refused);
       continue;
     }
-    if (comment.score < rules.minScore) {
+    if (index.score(comment) < rules.minScore) {
       skip('low_score');
       continue;
     }
-    const chain = contextOf(thread, comment, rules);
+    const chain = contextOf(thread, comment, index, rules);
     if (chain === undefined) skip('exception');
     else if (chain.length < rules.minDepth) skip('min_depth');
     else {
@@ -100,16 +76,23 @@ export function conversationsOf(
       const written = conversation.map(write);
       const response = written.pop() ?? '';
       const context = written.join(' EOS ');
-      const line = `${thread.id},${comment.parent},${comment.id}\t${context}\t${response}`;
-      found.push({ comment, line });
+      const [id, parent] = [index.id(comment), index.parentId(comment)];
+      found.push({ id, parent, line: `${thread.id},${parent},${id}\t${context}\t${response}` });
       counts.conversations++;
       counts.responseWords += wordsOf(conversation.slice(-1));
     }
   }
-  return found.sort((a, b) => byParentThenId(a.comment, b.comment)).map(({ line }) => line);
+  return found.sort(byParentThenId).map(({ line }) => line);
 }
 
-function byParentThenId(a: Comment, b: Comment): number {
+/** A conversation, and the ids by which the original sorts. */
+interface Found {
+  readonly id: string;
+  readonly parent: string;
+  readonly line: string;
+}
+
+function byParentThenId(a: Found, b: Found): number {
   if (a.parent !== b.parent) return a.parent < b.parent ? -1 : 1;
   return a.id < b.id ? -1 : 1;
 }
@@ -121,25 +104,30 @@ function refuseThread({ submission }: Thread, rules: ThreadRules): SkipReason | 
   return rules.blockedSubreddits.includes(submission.subreddit) ? 'bad_subreddit' : undefined;
 }
 
-/** A comment, or the title of the thread's submission. */
-type Source = Comment | Submission;
+/** Stands for the title of the thread's submission where comments' numbers do for comments. */
+const TITLE = -1;
 
 /**
  * `get_convo`: the comment and what it answers, first turn first; empty where it is too long
  * itself, `undefined` where the title is wanted and missing.
  */
-function contextOf(thread: Thread, comment: Comment, rules: ThreadRules): Source[] | undefined {
-  const chain: Source[] = [];
-  let current: Comment | undefined = comment;
-  for (let depth = rules.maxDepth; depth > 0 && current !== undefined; depth--) {
-    if (current.text.isEmpty) break;
+function contextOf(
+  thread: Thread,
+  comment: number,
+  index: CommentIndex,
+  rules: ThreadRules,
+): number[] | undefined {
+  const chain: number[] = [];
+  let current = comment;
+  for (let depth = rules.maxDepth; depth > 0 && current >= 0; depth--) {
+    if (!index.hasText(current)) break;
     chain.push(current);
-    if (rules.useTitle && current.parent.startsWith('t3_')) {
+    if (rules.useTitle && index.answersSubmission(current)) {
       if (thread.submission === undefined) return undefined;
-      chain.push(thread.submission);
+      chain.push(TITLE);
       break;
     }
-    current = thread.comments.get(current.parent);
+    current = index.parentOf(current);
   }
   return chain.reverse();
 }
@@ -148,22 +136,28 @@ const TITLE_PREFIX = Buffer.from('title: ');
 
 /** Every turn's written form, made once however many conversations it stands in. */
 class TurnCache {
+  readonly #thread: Thread;
+  readonly #index: CommentIndex;
   readonly #rules: ThreadRules;
-  readonly #turns = new Map<Source, Turn>();
+  readonly #turns = new Map<number, Turn>();
 
-  constructor(rules: ThreadRules) {
+  constructor(thread: Thread, index: CommentIndex, rules: ThreadRules) {
+    this.#thread = thread;
+    this.#index = index;
     this.#rules = rules;
   }
 
-  get(source: Source): Turn {
+  get(source: number): Turn {
     let turn = this.#turns.get(source);
     if (turn === undefined) this.#turns.set(source, (turn = this.#make(source)));
     return turn;
   }
 
-  #make(source: Source): Turn {
+  #make(source: number): Turn {
     const text = normaliseText(
-      'title' in source ? Buffer.concat([TITLE_PREFIX, source.title.bytes]) : source.text.bytes,
+      source === TITLE
+        ? Buffer.concat([TITLE_PREFIX, this.#thread.submission?.title ?? new Uint8Array()])
+        : this.#index.text(source),
     );
     return {
       weight: this.#weight(text),

@@ -21,8 +21,10 @@ function helpOf(command: CommandUnknownOpts): string {
   return help;
 }
 
+const all = walk(await createProgram(), ['dialogpt']);
+
 describe('dialogpt --help', () => {
-  for (const { command, words } of walk(createProgram(), ['dialogpt'])) {
+  for (const { command, words } of all) {
     it(`explains ${words}`, () => {
       const help = helpOf(command);
       assert.ok(help.startsWith(`Usage: ${words}`), help);

@@ -19,7 +19,7 @@ function read(kind: DumpKind, lines: string | Uint8Array, from = reader): unknow
   const row = new RowCursor(bytes);
   while (row.next()) {
     assert.equal(row.isComment, kind === 'comments');
-    found.push([row.thread, row.second, row.third, row.number, row.text.bytes.toString()]);
+    found.push([row.thread, row.second, row.third, row.number, row.text.toString()]);
   }
   assert.equal(found.length, counts.kept);
   return [counts.lines, counts.broken, ...found];

@@ -51,9 +51,11 @@ describe('months', () => {
   });
 
   it('share the memory, with as many threads as fit', () => {
-    assert.deepEqual(planMemory(4e9, 2, 4), { jobs: 2, threads: 4, data: 3.65e9 });
-    assert.deepEqual(planMemory(LEAST_MEMORY, 2, 4), { jobs: 1, threads: 1, data: 16e6 });
-    assert.throws(() => planMemory(64e6, 1, 2), /--memory 64MB is too little: .* take 231MB/);
+    assert.deepEqual(planMemory(4e9, 2, 4), { jobs: 2, threads: 4, data: 3.785e9 });
+    assert.deepEqual(planMemory(1e8, 2, 4), { jobs: 1, threads: 1, data: 2e7 });
+    assert.deepEqual(planMemory(64e6, 2, 4), { jobs: 1, threads: 0, data: 14e6 });
+    assert.deepEqual(planMemory(LEAST_MEMORY, 2, 4), { jobs: 1, threads: 0, data: 8e6 });
+    assert.throws(() => planMemory(5e7, 1, 2), /--memory 50MB is too little: .* takes 58MB/);
   });
 
   it('are shared out among processes that a launcher numbers', async (context) => {
