@@ -34,11 +34,11 @@ export class HostLearner implements Learner {
     weights: ParameterBuffer,
     model: LossModel,
     evaluator: LossModel,
-    { adam, moments, processes }: HostLearnerOptions,
+    { adam, moments, processes, threads }: HostLearnerOptions,
   ) {
     this.#weights = weights;
     this.#gradients = new ParameterBuffer(weights.layout);
-    this.#adam = new Adam(weights.layout, adam);
+    this.#adam = new Adam(weights.layout, adam, threads);
     this.#model = model;
     this.#evaluator = evaluator;
     this.#processes = processes;
@@ -86,5 +86,6 @@ export class HostLearner implements Learner {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#model[Symbol.asyncDispose]();
     await this.#evaluator[Symbol.asyncDispose]();
+    await this.#adam[Symbol.asyncDispose]();
   }
 }
