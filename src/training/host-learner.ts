@@ -63,7 +63,11 @@ export class HostLearner implements Learner {
   }
 
   async backward(batch: Batch, scale: number, draw: number, last = false): Promise<void> {
-    const onLayer = last ? (layer: number) => { this.#exchange.layerIsDone(layer); } : undefined;
+    const onLayer = last
+      ? (layer: number) => {
+          this.#exchange.layerIsDone(layer);
+        }
+      : undefined;
     this.#losses.push(await this.#model.backward(batch, scale, this.#gradients, draw, onLayer));
   }
 
