@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { explainFileError, UserError, withFileErrors } from './errors.js';
+import { basename, dirname, join, resolve } from 'node:path';
+import { codeOf, explainFileError, UserError, withFileErrors } from './errors.js';
 
 /** The most bytes that one write call is given; the kernel refuses 2 GiB and more at once. */
 const LARGEST_WRITE = 1 << 30;
@@ -59,7 +59,7 @@ export async function writeFileWhole(
   fill: string | Uint8Array | ((file: FileHandle) => Promise<void>),
 ): Promise<void> {
   await withPartial(path, async (partial) => {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const file = await open(partial, 'wx');
     try {
       if (typeof fill === 'function') await fill(file);
@@ -81,7 +81,7 @@ export async function writeFolderWhole(
   fill: (folder: string) => Promise<void>,
 ): Promise<void> {
   await withPartial(path, async (partial) => {
-    await mkdir(partial, { recursive: true });
+    await makeFolder(partial);
     await fill(partial);
     await replaceFolder(partial, path);
   });
@@ -102,6 +102,23 @@ export async function replaceFolder(folder: string, path: string): Promise<void>
     throw error;
   }
   await rm(previous, { recursive: true });
+}
+
+/**
+ * Makes a folder and those above it that are missing. Node.js reports a read-only file system as
+ * one where the path is missing; here the error is what the system says of the first folder that
+ * cannot be made.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    let missing = resolve(path);
+    while (!(await exists(dirname(missing)))) missing = dirname(missing);
+    await mkdir(missing);
+    await mkdir(path, { recursive: true });
+  }
 }
 
 /** Whether something stands at `path`. */

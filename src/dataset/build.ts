@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError, withFileErrors } from '../base/errors.js';
 import {
   exists,
+  makeFolder,
   readJson,
   replaceFolder,
   writeFileWhole,
@@ -216,7 +217,7 @@ class Build {
 
   /** Builds everything into `folder`, and leaves nothing else there. */
   async fill(folder: string): Promise<DatasetDescription> {
-    await mkdir(join(folder, BLOCKS), { recursive: true });
+    await makeFolder(join(folder, BLOCKS));
     const { onProgress } = this.#options;
     let last = 0;
     const timer = setInterval(() => {

@@ -6,6 +6,7 @@ export {
   hasHalfPrecision,
   requireDevice,
 } from './devices.js';
+export { addressOf, floatsAt, type NativeFloats } from './native-memory.js';
 export {
   type ExternalFiles,
   HostTensor,

@@ -2,6 +2,7 @@ import { ParameterBuffer } from '../model/index.js';
 import type { Communicator } from '../runtime/index.js';
 import type { Checkpoint } from '../checkpoint/index.js';
 import type { Batch } from './batch.js';
+import { GradientExchange } from './gradient-exchange.js';
 import type { Learner, Moments, UpdateReport } from './learner.js';
 import { LossModel, type LossModelOptions } from './loss-model.js';
 import { Adam, type AdamOptions } from './optimizer.js';
@@ -27,21 +28,22 @@ export class HostLearner implements Learner {
   readonly #adam: Adam;
   readonly #model: LossModel;
   readonly #evaluator: LossModel;
-  readonly #processes: Communicator;
+  readonly #exchange: GradientExchange;
   #losses: Float32Array[] = [];
 
   private constructor(
     weights: ParameterBuffer,
     model: LossModel,
     evaluator: LossModel,
-    { adam, moments, processes }: HostLearnerOptions,
+    { adam, moments, processes, threads }: HostLearnerOptions,
+    bucketLayers: number,
   ) {
     this.#weights = weights;
     this.#gradients = new ParameterBuffer(weights.layout);
-    this.#adam = new Adam(weights.layout, adam);
+    this.#adam = new Adam(weights.layout, adam, threads);
     this.#model = model;
     this.#evaluator = evaluator;
-    this.#processes = processes;
+    this.#exchange = new GradientExchange(this.#gradients, bucketLayers, processes);
     if (moments === undefined) return;
     this.#adam.firstMoments.buffer.set(moments.firstMoments.buffer);
     this.#adam.secondMoments.buffer.set(moments.secondMoments.buffer);
@@ -55,15 +57,22 @@ export class HostLearner implements Learner {
     const { recompute = false, ...others } = options;
     const model = await LossModel.forTraining(parameters, { ...others, recompute, adapter });
     const evaluator = await LossModel.forEvaluation(parameters, { ...others, adapter });
-    return new HostLearner(adapter ?? parameters, model, evaluator, options);
+    // A whole graph runs as one: only layers computed one by one are complete before the rest.
+    const bucketLayers = recompute ? parameters.config.n_layer : 0;
+    return new HostLearner(adapter ?? parameters, model, evaluator, options, bucketLayers);
   }
 
-  async backward(batch: Batch, scale: number, draw: number): Promise<void> {
-    this.#losses.push(await this.#model.backward(batch, scale, this.#gradients, draw));
+  async backward(batch: Batch, scale: number, draw: number, last = false): Promise<void> {
+    const onLayer = last
+      ? (layer: number) => {
+          this.#exchange.layerIsDone(layer);
+        }
+      : undefined;
+    this.#losses.push(await this.#model.backward(batch, scale, this.#gradients, draw, onLayer));
   }
 
   async update(learningRate: number): Promise<UpdateReport> {
-    await this.#processes.allReduceSum(this.#gradients.buffer);
+    await this.#exchange.finish();
     const { gradientNorm } = this.#adam.step(this.#weights, this.#gradients, learningRate);
     this.#gradients.buffer.fill(0);
     const losses = this.#losses;
@@ -86,5 +95,6 @@ export class HostLearner implements Learner {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#model[Symbol.asyncDispose]();
     await this.#evaluator[Symbol.asyncDispose]();
+    await this.#adam[Symbol.asyncDispose]();
   }
 }

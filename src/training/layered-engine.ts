@@ -16,6 +16,7 @@ import {
   type Lengths,
   lengthsOf,
   type LossEngine,
+  type OnLayer,
   ParameterTensors,
   Scratch,
 } from './loss-engine.js';
@@ -103,6 +104,7 @@ export class LayeredEngine implements LossEngine {
     scale: number,
     gradients: ParameterBuffer,
     draw: number,
+    onLayer?: OnLayer,
   ): Promise<Float32Array> {
     const { embedding, layer, layerBack, embeddingBack } = this.#parts;
     const step: Step = {
@@ -136,6 +138,7 @@ export class LayeredEngine implements LossEngine {
       const feeds = { ...at(entered, index), [PART.outputGradient]: gradient };
       const outputs = { [PART.inputGradient]: nextGradient };
       await this.#runBack(layerBack, step, feeds, outputs, { index });
+      onLayer?.(index);
       [gradient, nextGradient] = [nextGradient, gradient];
     }
     const feeds = { ...embeddingFeeds, [PART.outputGradient]: gradient };

@@ -23,8 +23,12 @@ export interface Moments {
  * in this process's memory, or on a device.
  */
 export interface Learner {
-  /** Adds the gradient of `scale · Σ losses` to that of the batches since the last update. */
-  backward(batch: Batch, scale: number, draw: number): Promise<void>;
+  /**
+   * Adds the gradient of `scale · Σ losses` to that of the batches since the last update.
+   *
+   * @param last whether the update comes next, so that gradients may go to other processes early
+   */
+  backward(batch: Batch, scale: number, draw: number, last?: boolean): Promise<void>;
   /** Moves the weights along the gradients of all batches since the last update. */
   update(learningRate: number): Promise<UpdateReport>;
   /** The loss of each label of a batch, without dropout: `[labels]`. */

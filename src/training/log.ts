@@ -1,7 +1,7 @@
-import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileErrors } from '../base/errors.js';
-import { exists, writeFileWhole } from '../base/files.js';
+import { exists, makeFolder, writeFileWhole } from '../base/files.js';
 import type { StepReport } from './options.js';
 import type { Perplexity } from './perplexity.js';
 import type { Progress } from './state.js';
@@ -47,7 +47,7 @@ export class RunLog {
    */
   static async open(folder: string, step = 0): Promise<RunLog> {
     return withFileErrors(folder, async () => {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       return new RunLog(
         await openLog(join(folder, TRAIN_LOG), TRAIN_COLUMNS, step),
         await openLog(join(folder, EVALUATION_LOG), EVALUATION_COLUMNS, step),

@@ -5,6 +5,9 @@ import { float32, floatsOf, type HostTensor, type HostTensors } from '../runtime
 import type { Batch } from './batch.js';
 import type { RowOutput } from './loss-graph.js';
 
+/** Told of each layer, the last one first, once its gradients of a batch are complete. */
+export type OnLayer = (layer: number) => void;
+
 /** What computes the losses and gradients of a batch; see `LossModel` for what its methods do. */
 export interface LossEngine {
   losses(batch: Batch): Promise<Float32Array>;
@@ -13,6 +16,7 @@ export interface LossEngine {
     scale: number,
     gradients: ParameterBuffer,
     draw: number,
+    onLayer?: OnLayer,
   ): Promise<Float32Array>;
   [Symbol.asyncDispose](): Promise<void>;
 }

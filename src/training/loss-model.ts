@@ -3,7 +3,7 @@ import type { LoraAdapter, ParameterBuffer, Parameters } from '../model/index.js
 import { type Device, hasFusedOperators, Session } from '../runtime/index.js';
 import type { Batch } from './batch.js';
 import { LayeredEngine } from './layered-engine.js';
-import type { LossEngine } from './loss-engine.js';
+import type { LossEngine, OnLayer } from './loss-engine.js';
 import { lossGraph } from './loss-graph.js';
 import { WholeEngine } from './whole-engine.js';
 
@@ -72,6 +72,7 @@ export class LossModel {
    *
    * @param draw which dropout masks: they depend on the seed, this number and the batch's shape
    *   alone; unless given, each call takes the next number
+   * @param onLayer told of each layer whose gradients are complete before all are; with `recompute`
    * @returns the loss of each label: `[labels]`
    */
   async backward(
@@ -79,8 +80,9 @@ export class LossModel {
     scale: number,
     gradients: ParameterBuffer,
     draw = this.#draws++,
+    onLayer?: OnLayer,
   ): Promise<Float32Array> {
-    return this.#engine.backward(batch, scale, gradients, draw);
+    return this.#engine.backward(batch, scale, gradients, draw, onLayer);
   }
 
   /** Frees what the sessions hold outside of JavaScript's memory. */

@@ -1,6 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import { availableParallelism } from 'node:os';
+import { at, sum } from '../base/arrays.js';
 import { type Parameter, ParameterBuffer } from '../model/index.js';
+import type { FlatBuffers } from './optimizer-pass.js';
+import { OptimizerThreads } from './optimizer-threads.js';
+
+/** A few threads take all numbers as fast as memory gives them. */
+const MOST_THREADS = 4;
 
 /** How {@link Adam} is configured; what is left out is as the original has it. */
 export interface AdamOptions {
@@ -57,138 +62,75 @@ export class Adam {
   readonly secondMoments: ParameterBuffer;
   readonly #options: CompleteAdamOptions;
 
-  /** @param layout that of the parameters which it is to change */
-  constructor(layout: readonly Parameter[], options: AdamOptions = {}) {
+  readonly #threads: OptimizerThreads;
+
+  /**
+   * @param layout that of the parameters which it is to change
+   * @param threads those that work together; the numbers are the same with any number of them
+   */
+  constructor(
+    layout: readonly Parameter[],
+    options: AdamOptions = {},
+    threads = availableParallelism(),
+  ) {
     this.firstMoments = new ParameterBuffer(layout);
     this.secondMoments = new ParameterBuffer(layout);
     this.#options = completeAdamOptions(options);
+    this.#threads = new OptimizerThreads(layout, Math.min(threads, MOST_THREADS));
   }
 
   /** Changes `parameters` by one step along `gradients`, which stay as they are. */
   step(parameters: ParameterBuffer, gradients: ParameterBuffer, learningRate: number): StepReport {
-    const { clipping, decays, maxGradientNorm } = this.#options;
-    const groups = new Map<string, number>();
+    const { clipping, decays, maxGradientNorm, weightDecay, beta1, beta2, epsilon } = this.#options;
+    const { layout } = parameters;
+    const buffers = {
+      weights: parameters.buffer,
+      gradients: gradients.buffer,
+      firstMoments: this.firstMoments.buffer,
+      secondMoments: this.secondMoments.buffer,
+    };
     const groupOf = ({ name }: Parameter) =>
       clipping === 'tensor' ? name : decays(name) ? 'decayed' : 'others';
-    let total = 0;
-    for (const parameter of gradients.layout) {
-      const squares = sumOfSquares(gradients.view(parameter));
+    const squares = this.#sumsOfSquares(buffers);
+    const groups = new Map<string, number>();
+    for (const [index, parameter] of layout.entries()) {
       const group = groupOf(parameter);
-      groups.set(group, (groups.get(group) ?? 0) + squares);
-      total += squares;
+      groups.set(group, (groups.get(group) ?? 0) + at(squares, index));
     }
-    for (const parameter of parameters.layout) {
-      const norm = Math.sqrt(groups.get(groupOf(parameter)) ?? 0);
-      this.#update(parameter, parameters, gradients, {
+    this.#threads.run(
+      {
+        kind: 'move',
         rate: learningRate,
-        decay: decays(parameter.name) ? this.#options.weightDecay : 0,
-        scale: Math.min(1, maxGradientNorm / (norm + 1e-6)),
-      });
-    }
-    return { gradientNorm: Math.sqrt(total) };
-  }
-
-  #update(
-    parameter: Parameter,
-    parameters: ParameterBuffer,
-    gradients: ParameterBuffer,
-    {
-      rate,
-      decay,
-      scale,
-    }: { readonly rate: number; readonly decay: number; readonly scale: number },
-  ): void {
-    const { beta1, beta2, epsilon } = this.#options;
-    moveWeights(
-      parameters.view(parameter),
-      gradients.view(parameter),
-      this.firstMoments.view(parameter),
-      this.secondMoments.view(parameter),
-      { rate, decay, scale, beta1, beta2, epsilon },
+        beta1,
+        beta2,
+        epsilon,
+        decays: layout.map(({ name }) => (decays(name) ? weightDecay : 0)),
+        scales: layout.map((parameter) => {
+          const norm = Math.sqrt(groups.get(groupOf(parameter)) ?? 0);
+          return Math.min(1, maxGradientNorm / (norm + 1e-6));
+        }),
+      },
+      buffers,
     );
+    return { gradientNorm: Math.sqrt(sum(squares)) };
   }
-}
 
-/** The numbers of one step of Adam. */
-export interface AdamStep {
-  readonly rate: number;
-  readonly decay: number;
-  /** What gradients are multiplied by. */
-  readonly scale: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-}
-
-/** Moves weights and their moments, all of one length, by one step of Adam without correction. */
-export function moveWeights(
-  weights: Float32Array,
-  gradients: Float32Array,
-  firstMoments: Float32Array,
-  secondMoments: Float32Array,
-  { rate, decay, scale, beta1, beta2, epsilon }: AdamStep,
-): void {
-  for (let start = 0; start < weights.length; start += kernel.length) {
-    const stop = Math.min(weights.length, start + kernel.length);
-    const places: readonly (readonly [Float32Array, Float32Array])[] = [
-      [kernel.weights, weights.subarray(start, stop)],
-      [kernel.firstMoments, firstMoments.subarray(start, stop)],
-      [kernel.secondMoments, secondMoments.subarray(start, stop)],
-    ];
-    for (const [inside, outside] of places) inside.set(outside);
-    kernel.gradients.set(gradients.subarray(start, stop));
-    kernel.adam(stop - start, rate, beta1, beta2, epsilon, decay, scale);
-    for (const [inside, outside] of places) outside.set(inside.subarray(0, stop - start));
+  /** The sum of the squares of each parameter's gradients. */
+  #sumsOfSquares(buffers: FlatBuffers): readonly number[] {
+    const { pieces } = this.#threads;
+    const sums = new Float64Array(
+      new SharedArrayBuffer(pieces.length * Float64Array.BYTES_PER_ELEMENT),
+    );
+    this.#threads.run({ kind: 'squares', sums }, buffers);
+    const totals = this.firstMoments.layout.map(() => 0);
+    for (const [index, { parameter }] of pieces.entries()) {
+      totals[parameter] = at(totals, parameter) + at(sums, index);
+    }
+    return totals;
   }
-}
 
-/** The sum of squares, in double precision. */
-export function sumOfSquares(values: Float32Array): number {
-  let total = 0;
-  for (let start = 0; start < values.length; start += kernel.length) {
-    const stretch = values.subarray(start, start + kernel.length);
-    kernel.gradients.set(stretch);
-    total += kernel.sumOfSquares(stretch.length);
+  /** Ends its threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads[Symbol.asyncDispose]();
   }
-  return total;
-}
-
-const exportSchema = z.object({
-  memory: z.instanceof(WebAssembly.Memory),
-  stretchLength: z.custom<() => number>((value) => typeof value === 'function'),
-  weightsAddress: z.custom<() => number>((value) => typeof value === 'function'),
-  gradientsAddress: z.custom<() => number>((value) => typeof value === 'function'),
-  firstMomentsAddress: z.custom<() => number>((value) => typeof value === 'function'),
-  secondMomentsAddress: z.custom<() => number>((value) => typeof value === 'function'),
-  sumOfSquares: z.custom<(count: number) => number>((value) => typeof value === 'function'),
-  adam: z.custom<
-    (
-      count: number,
-      rate: number,
-      beta1: number,
-      beta2: number,
-      epsilon: number,
-      decay: number,
-      scale: number,
-    ) => void
-  >((value) => typeof value === 'function'),
-});
-
-const kernel = loadKernel();
-
-function loadKernel() {
-  const bytes = readFileSync(new URL('./kernels/optimizer.wasm', import.meta.url));
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-  const module = exportSchema.parse({ ...exports });
-  const length = module.stretchLength();
-  const view = (address: number) => new Float32Array(module.memory.buffer, address, length);
-  return {
-    length,
-    weights: view(module.weightsAddress()),
-    gradients: view(module.gradientsAddress()),
-    firstMoments: view(module.firstMomentsAddress()),
-    secondMoments: view(module.secondMomentsAddress()),
-    sumOfSquares: module.sumOfSquares,
-    adam: module.adam,
-  };
 }

@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.js';
 import { Random } from '../base/random.js';
 import { type RankerCheckpoint, saveCheckpoint } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
-import { moveWeights, sumOfSquares } from './optimizer.js';
+import { moveWeights, sumOfSquares } from './optimizer-kernel.js';
 import { RankingModel, type RankingWeights } from './ranking-model.js';
 import type { RankingPair } from './ranking-pairs.js';
 import {

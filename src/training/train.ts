@@ -196,8 +196,9 @@ class Run {
     );
     const labels = new Float64Array([sum(mine.map(({ batch }) => batch.labels.length))]);
     await processes.allReduceSum(labels);
-    for (const { index, batch } of mine) {
-      await learner.backward(batch, 1 / at(labels, 0), progress.batches + index);
+    for (const [place, { index, batch }] of mine.entries()) {
+      const last = place === mine.length - 1;
+      await learner.backward(batch, 1 / at(labels, 0), progress.batches + index, last);
     }
     const update = await learner.update(learningRate);
     this.#noteScale(update);

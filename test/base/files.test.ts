@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { UserError } from '../../src/base/errors.js';
 import {
   exists,
+  makeFolder,
   readJson,
   readLines,
   writeAll,
@@ -203,5 +205,30 @@ describe('readJson', () => {
     assert.deepEqual(await readJson(path), { a: [1] });
     assert.equal(await exists(path), true);
     assert.equal(await exists(`${path}x`), false);
+  });
+});
+
+describe('makeFolder', () => {
+  it('makes a folder and what is missing above it', async (context) => {
+    const path = join(await temporaryFolder(context), 'a', 'b', 'c');
+    await makeFolder(path);
+    await makeFolder(path);
+    assert.deepEqual(await readdir(path), []);
+  });
+
+  it('says that a file system is read-only, not that the path is missing', async (context) => {
+    const place = join(await temporaryFolder(context), 'place');
+    await mkdir(place);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro,size=1m', 'tmpfs', place]);
+    if (mounted.status !== 0) {
+      context.skip('no file system can be mounted here');
+      return;
+    }
+    try {
+      const path = join(place, 'run', 'dataset', 'file');
+      await assert.rejects(writeFileWhole(path, 'text'), /the file system is read-only/);
+    } finally {
+      spawnSync('umount', [place]);
+    }
   });
 });

@@ -84,6 +84,17 @@ describe('training on several processes', { skip: withoutMpi }, () => {
         assertClose(await losses(out, 'eval_log.txt'), await losses('alone', 'eval_log.txt'));
       });
     }
+
+    it(`gives them with gradients summed layer by layer, on the way back (${launcher})`, async () => {
+      for (const ranks of [2, 4]) {
+        const out = `${launcher}-${ranks}-recomputed`;
+        const accumulation = ['--gradient-accumulation-steps', String(4 / ranks)];
+        const words = [...common, '--recompute', '--out', out, ...accumulation];
+        const { code, stderr } = await trainOn(launcher, ranks, words);
+        assert.equal(code, 0, stderr);
+        assertClose(await losses(out, 'train_log.txt'), await losses('alone', 'train_log.txt'));
+      }
+    });
   }
 
   it('ends as a whole when a process dies, and goes on from the last checkpoint', async () => {
