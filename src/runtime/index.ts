@@ -1,16 +1,4 @@
 export { type Communicator, joinProcesses, ALONE, type Summable } from './mpi.js';
-export {
-  type Device,
-  DEVICES,
-  hasFusedOperators,
-  hasHalfPrecision,
-  requireDevice,
-} from './devices.js';
-export {
-  type ExternalFiles,
-  HostTensor,
-  type HostTensors,
-  Session,
-  type SessionOptions,
-} from './session.js';
-export { boolean, float32, floatsOf, int32, int64 } from './tensors.js';
+export * from './portable.js';
+export { hasHalfPrecision, requireDevice } from './require-device.js';
+export { Session, type SessionOptions } from './session.js';
