@@ -13,6 +13,7 @@ const rooms = {
   dataset: ['base', 'tokenizer', 'corpus'],
   training: ['base', 'graph', 'runtime', 'tokenizer', 'model', 'checkpoint', 'dataset'],
   decoding: ['base', 'graph', 'runtime', 'tokenizer', 'model', 'checkpoint'],
+  browser: ['base', 'graph', 'runtime', 'tokenizer', 'model', 'checkpoint', 'decoding'],
   evaluation: [
     'base',
     'graph',
@@ -25,7 +26,7 @@ const rooms = {
     'training',
     'decoding',
   ],
-  serving: ['base', 'decoding'],
+  serving: ['base', 'checkpoint', 'decoding'],
 };
 
 const enterOnlyOwnRooms = Object.entries(rooms).map(([room, allowed]) => ({

@@ -9,6 +9,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
+COPY web ./web
 COPY test ./test
 COPY bench ./bench
 RUN npm run build && npm prune --omit=dev --ignore-scripts
@@ -20,6 +21,7 @@ COPY package.json LICENSE ./
 COPY corpus ./corpus
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
+COPY --from=build /app/dist/web ./dist/web
 RUN ln -s /app/dist/src/cli/main.js /usr/local/bin/dialogpt && chmod +x /app/dist/src/cli/main.js \
   && mkdir -p /models/hub && chown node:node /models/hub
 USER node

@@ -1,5 +1,4 @@
-import { open } from 'node:fs/promises';
-import { UserError, withFileErrors } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
 
 /** Bytes that are read at any position: those of a file, or of a buffer. */
 export interface ByteReader {
@@ -18,37 +17,11 @@ export interface ByteReader {
 /** Where bytes come from: opened for the time of some work, and closed again. */
 export type ByteSource = <T>(work: (reader: ByteReader) => Promise<T>) => Promise<T>;
 
-/** The most bytes asked for in one read. */
-const LARGEST_READ = 1 << 26;
-
-function endsEarly(path: string, size: number, end: number): UserError {
+/** Says that bytes end before they should. */
+export function endsEarly(path: string, size: number, end: number): UserError {
   return new UserError(
     `${path}: the file ends at byte ${size}, before byte ${end}; it is cut short, so get it again.`,
   );
-}
-
-/** The bytes of a file. System errors become {@link UserError}s that name it. */
-export function fileSource(path: string): ByteSource {
-  return (work) =>
-    withFileErrors(path, async () => {
-      const file = await open(path);
-      try {
-        const { size } = await file.stat();
-        const read = async (position: number, target: Uint8Array): Promise<void> => {
-          for (let done = 0; done < target.byteLength;) {
-            const length = Math.min(LARGEST_READ, target.byteLength - done);
-            const { bytesRead } = await file.read(target, done, length, position + done);
-            if (bytesRead === 0) {
-              throw endsEarly(path, position + done, position + target.byteLength);
-            }
-            done += bytesRead;
-          }
-        };
-        return await work({ path, size, read });
-      } finally {
-        await file.close();
-      }
-    });
 }
 
 /** Bytes in memory; `path` is what messages call them. */

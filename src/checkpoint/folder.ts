@@ -10,10 +10,11 @@ import {
   type Tokenizer,
 } from '../tokenizer/index.js';
 import { describeAdapter, isAdapter, loadAdapter, saveAdapter } from './adapter.js';
-import { type DecodingType, type GraphWeights, openGraphWeights } from './graph-weights.js';
+import { openGraphWeights } from './graph-weights.js';
 import { writeInt8 } from './int8.js';
 import { loadParameters, loadRankerWeights, RANKING_HEAD, readConfig } from './parameters.js';
 import { writeSafetensors } from './safetensors.js';
+import type { DecodingType, GraphWeights } from './stored-weights.js';
 
 /** A model with its tokenizer. */
 export interface Checkpoint {
@@ -84,7 +85,7 @@ async function saveAllButWeights(
  */
 export async function saveInt8Checkpoint(folder: string, path: string): Promise<void> {
   const config = await readConfig(path);
-  const tokenizer = await tokenizerBeside(path, config);
+  const tokenizer = await openTokenizer(path, config);
   await saveAllButWeights(folder, { ...config, quantization: 'int8' }, tokenizer, false, 'F32');
   await writeInt8(path, join(folder, 'model.safetensors'));
 }
@@ -167,17 +168,23 @@ export interface DecodingModel {
  */
 export async function openForDecoding(path: string, dtype: DecodingType): Promise<DecodingModel> {
   const weights = await openGraphWeights(path, dtype);
-  return { weights, tokenizer: await tokenizerBeside(path, weights.config) };
+  return { weights, tokenizer: await openTokenizer(path, weights.config) };
 }
 
 async function withTokenizer<T extends { readonly parameters: Parameters }>(
   path: string,
   weights: T,
 ): Promise<T & { readonly tokenizer: Tokenizer }> {
-  return { ...weights, tokenizer: await tokenizerBeside(path, weights.parameters.config) };
+  return { ...weights, tokenizer: await openTokenizer(path, weights.parameters.config) };
 }
 
-async function tokenizerBeside(path: string, config: Gpt2Config): Promise<Tokenizer> {
+/**
+ * The tokenizer of a model, GPT-2's own where none lies beside it.
+ *
+ * @param path a folder or file of weights
+ * @throws UserError if it does not belong to the model.
+ */
+export async function openTokenizer(path: string, config: Gpt2Config): Promise<Tokenizer> {
   const isFolder = await withFileErrors(path, async () => (await stat(path)).isDirectory());
   const tokenizer = await loadCheckpointTokenizer(isFolder ? path : dirname(path));
   const tokens = config.vocab_size;

@@ -17,10 +17,9 @@ export {
   type NamedTensor,
   openSafetensors,
   readSafetensorsHeader,
-  type SafetensorsEntry,
-  type SafetensorsHeader,
   writeSafetensors,
 } from './safetensors.js';
+export { type SafetensorsEntry, type SafetensorsHeader } from './safetensors-format.js';
 export { type TensorSource } from './tensor-source.js';
 export { openTorchFile } from './torch-file.js';
 export { openWeights, type Weights } from './weights.js';
@@ -34,12 +33,8 @@ export { describeModel, type ModelDescription } from './describe.js';
 export { verifyModel, type VerifiedFile } from './verify.js';
 export { saveOnnx } from './onnx-folder.js';
 export { type Precision, PRECISIONS } from './onnx-weights.js';
-export {
-  DECODING_TYPES,
-  type DecodingType,
-  type GraphWeights,
-  memoryWeights,
-  openGraphWeights,
-} from './graph-weights.js';
+export { openGraphWeights } from './graph-weights.js';
+export * from './portable.js';
+export { type PortableFile, type PortableFolder, portableFolder } from './portable-folder.js';
 export { int8File } from './int8-cache.js';
 export { writeInt8 } from './int8.js';

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { writeFileWhole } from '../base/files.js';
 import { type Graph, serialize } from '../graph/index.js';
 import { type ParameterTensors } from '../model/index.js';
-import { END_OF_TEXT, type Vocabulary } from '../tokenizer/index.js';
+import { END_OF_TEXT, saveVocabulary, type Vocabulary } from '../tokenizer/index.js';
 import { bytesToText } from '../tokenizer/bytes.js';
-import { mergesOf, saveVocabulary } from '../tokenizer/vocabulary.js';
+import { mergesOf } from '../tokenizer/vocabulary.js';
 import {
   type Checkpoint,
   modelConfig,

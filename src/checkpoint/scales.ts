@@ -1,6 +1,5 @@
 import { UserError } from '../base/errors.js';
 import { dequantize, hasRowScales } from './byte-matrices.js';
-import { fileSource } from './byte-source.js';
 import { elementCount, type FilePlace, type TensorSource } from './tensor-source.js';
 
 /**
@@ -56,7 +55,7 @@ function scaled(
     const factors = new Float32Array(elementCount(scales.shape));
     await scales.readInto(factors);
     const bytes = new Uint8Array(target.length);
-    await fileSource(place.path)((reader) => reader.read(place.offset + first, bytes));
+    await place.source((reader) => reader.read(place.offset + first, bytes));
     dequantize(bytes, first, columns, factors, byRow, target);
   };
   return { origin, dtype: source.dtype, shape, readInto, place, scalePlace };

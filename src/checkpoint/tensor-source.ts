@@ -27,6 +27,7 @@ export interface TensorSource {
 
 /** A stretch of bytes of a file. */
 export interface FilePlace {
+  readonly source: ByteSource;
   readonly path: string;
   readonly offset: number;
   readonly length: number;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../base/errors.js';
-import { type ByteReader, type ByteSource, fileSource } from './byte-source.js';
+import { type ByteReader, type ByteSource } from './byte-source.js';
+import { fileSource } from './file-source.js';
 import { PickleEndsEarly, unpickle } from './pickle.js';
 import { elementCount, storedTensor, type TensorSource } from './tensor-source.js';
 import { namedTensors, type TorchStorage, torchRules, type TorchTensor } from './torch-objects.js';

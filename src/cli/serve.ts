@@ -136,7 +136,13 @@ async function serve(
   const serving = await import('../serving/index.js');
   const store = kept === undefined ? undefined : await serving.ConversationStore.open(kept);
   const extensions =
-    store === undefined ? [] : [await serving.pages(), serving.conversations(store)];
+    store === undefined
+      ? []
+      : [
+          await serving.pages(),
+          serving.conversations(store),
+          serving.browserModel(options.model, options.loading?.dtype ?? 'fp32'),
+        ];
   const server = await serving.startServer({ ...options, extensions });
   const { url, port } = server;
   using interrupt = new Interrupt(() => {

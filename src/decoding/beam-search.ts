@@ -1,7 +1,7 @@
 import { at } from '../base/arrays.js';
 import { Random } from '../base/random.js';
 import { constrained } from './constraints.js';
-import type { Reading } from './decoder.js';
+import type { Reading } from './reader.js';
 import { keptTokens, largest, logSoftmax, type ScoredToken } from './sampling.js';
 import type { Search } from './search.js';
 import type { SearchTask } from './task.js';

@@ -1,6 +1,6 @@
 import { at, range } from '../base/arrays.js';
 import { cacheName, type Gpt2Config } from '../model/index.js';
-import { float32, floatsOf, type HostTensor, type HostTensors } from '../runtime/index.js';
+import { float32, floatsOf, type HostTensor, type HostTensors } from '../runtime/portable.js';
 
 /** The keys or the values of one layer. */
 interface CacheBuffer {

@@ -1,6 +1,6 @@
 import { at, range, sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
-import { END_OF_TEXT, type Tokenizer } from '../tokenizer/index.js';
+import { END_OF_TEXT, type Tokenizer } from '../tokenizer/portable.js';
 import { searchOf } from './generate.js';
 import { type DecodingOptions, decodingOptions } from './options.js';
 import type { Reader } from './reader.js';

@@ -1,5 +1,5 @@
 export { type Constraint } from './constraints.js';
-export { Decoder, type DecoderOptions, type Reading } from './decoder.js';
+export { Decoder, type DecoderOptions } from './decoder.js';
 export { type Sequence } from './slots.js';
 export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
@@ -25,7 +25,7 @@ export {
 export { type ModelEvent, type ModelTask, type ToldToken } from './protocol.js';
 export { type RankedLine, type RankedResponse, rankLines, type RankOptions } from './rank.js';
 export { type NamedRanker, namedRankers, readEnsemble } from './ranker-names.js';
-export { type Reader, SharedDecoder } from './reader.js';
+export { type Reader, type Reading, SharedDecoder } from './reader.js';
 export {
   type ReplyCandidate,
   replySearch,

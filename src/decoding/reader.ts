@@ -1,7 +1,16 @@
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '../base/turns.js';
 import type { Gpt2Config } from '../model/index.js';
-import type { Reading } from './decoder.js';
 import type { Sequence } from './slots.js';
+
+/** What the model says after a sequence; valid until the next is read. */
+export interface Reading {
+  /** The scores of the next token: `[vocab_size]`. */
+  readonly logits: Float32Array;
+  /** The states of the tokens read last, at least of the last one: `[tokens, n_embd]`. */
+  readonly states: Float32Array;
+  /** How many tokens of the sequence had been read before. */
+  readonly known: number;
+}
 
 /** What a search reads with: a `Decoder`, or a share of one. */
 export interface Reader {
@@ -46,7 +55,7 @@ export class SharedDecoder implements Reader {
     this.#busy = true;
     while (this.#waiting.length > 0) {
       // Whoever has just been answered chooses a token and asks again before the next batch.
-      await setImmediate();
+      await nextTurn();
       const together = this.#waiting;
       this.#waiting = [];
       try {
@@ -59,7 +68,7 @@ export class SharedDecoder implements Reader {
       } catch (error) {
         for (const { reject } of together) reject(error);
       }
-      await setImmediate();
+      await nextTurn();
     }
     this.#busy = false;
   }

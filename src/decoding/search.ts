@@ -1,6 +1,5 @@
 import { at } from '../base/arrays.js';
-import type { Reading } from './decoder.js';
-import type { Reader } from './reader.js';
+import type { Reader, Reading } from './reader.js';
 import type { Sequence } from './slots.js';
 
 /** What a search wants to know next. */

@@ -123,7 +123,7 @@ function attributeMessage(name: string, attribute: Attribute): Message {
     case 'int':
       return message.integer(3, attribute.value).integer(20, 2);
     case 'text':
-      return message.bytes(4, Buffer.from(attribute.value)).integer(20, 3);
+      return message.bytes(4, new TextEncoder().encode(attribute.value)).integer(20, 3);
     case 'ints':
       return message.each(attribute.value, (list, value) => list.integer(8, value)).integer(20, 7);
   }

@@ -1,4 +1,4 @@
-// Run as a program of its own by devices.ts: runs a small graph on the device named by its first
+// Run as a program of its own by require-device.ts: runs a small graph on the device named by its first
 // argument, in half precision if the second is float16, and ends with an error message on standard
 // output if that fails.
 import { InferenceSession, Tensor } from 'onnxruntime-node';

@@ -1,6 +1,9 @@
-import { InferenceSession, Tensor as HostTensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Graph, serialize } from '../graph/index.js';
-import { type Device, requireDevice, webgpuProvider } from './devices.js';
+import type { Device } from './devices.js';
+import type { ExternalFiles, GraphSession } from './graph-session.js';
+import { requireDevice, webgpuProvider } from './require-device.js';
+import type { HostTensor, HostTensors } from './tensors.js';
 
 /** How a {@link Session} runs. */
 export interface SessionOptions {
@@ -33,21 +36,8 @@ const CANNOT_COPY = 'Non tensor type is temporarily not supported.';
 /** How long a thread spins before it sleeps (microseconds). */
 const SPIN = '100';
 
-/** Where the constants lie that a graph does not hold itself. */
-export interface ExternalFiles {
-  /** The folder of the files that the graph names. */
-  readonly folder?: string;
-  /** Files that exist in memory only, under the names that the graph gives them. */
-  readonly memory?: ReadonlyMap<string, Uint8Array>;
-}
-
-/** Numbers in memory, by the name of the graph's input or output they belong to. */
-export type HostTensors = Readonly<Record<string, HostTensor>>;
-
-export { HostTensor };
-
-/** A graph made ready to run on a device. */
-export class Session {
+/** A graph made ready to run on a device by ONNX Runtime's native build. */
+export class Session implements GraphSession {
   readonly #session: InferenceSession;
   readonly #inPlace: boolean;
 
@@ -114,11 +104,11 @@ export class Session {
       ),
     );
     if (this.#inPlace) {
-      await this.#runInPlace(feeds, given);
+      await this.#runInPlace(feeds, native(given));
       return given;
     }
     // ONNX Runtime fills the given tensors and returns copies of them.
-    return { ...(await this.#session.run(feeds, fetches)), ...given };
+    return { ...(await this.#session.run(feeds, { ...fetches, ...native(given) })), ...given };
   }
 
   async #runInPlace(feeds: HostTensors, fetches: HostTensors): Promise<void> {
@@ -144,5 +134,18 @@ function locations(
       const name = graph.nameOf(output);
       return [name, kept.includes(name) ? 'gpu-buffer' : 'cpu'];
     }),
+  );
+}
+
+/**
+ * The same tensors of the class that the binding tells from other objects: it has a copy of its own
+ * of what {@link HostTensor} is. The memory is shared.
+ */
+function native(tensors: HostTensors): HostTensors {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [
+      name,
+      tensor instanceof Tensor ? tensor : new Tensor(tensor.type, tensor.data, tensor.dims),
+    ]),
   );
 }

@@ -1,5 +1,6 @@
 import { Graph } from '../graph/index.js';
-import { HostTensor, Session } from './session.js';
+import { Session } from './session.js';
+import { HostTensor } from './tensors.js';
 
 /** The sizes of the products that are tried; one row goes another way than several. */
 const ROWS = [1, 8];

@@ -1,4 +1,9 @@
-import { HostTensor } from './session.js';
+import { Tensor as HostTensor } from 'onnxruntime-common';
+
+export { HostTensor };
+
+/** Numbers in memory, by the name of the graph's input or output they belong to. */
+export type HostTensors = Readonly<Record<string, HostTensor>>;
 
 /** 32-bit floating-point numbers as a tensor; the memory is shared, not copied. */
 export function float32(data: Float32Array, shape: readonly number[]): HostTensor {

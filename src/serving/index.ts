@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { type Extension } from './app.js';
+export { browserModel } from './browser-model.js';
 export { conversations } from './conversations/routes.js';
 export { ConversationStore } from './conversations/store.js';
 export { addPath, type App, type Env } from './context.js';

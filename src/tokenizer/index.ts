@@ -1,3 +1,4 @@
-export { gpt2Tokenizer, loadTokenizer, type TokenDecoder, Tokenizer } from './tokenizer.js';
+export { gpt2Tokenizer } from './gpt2.js';
+export * from './portable.js';
 export { trainVocabulary } from './training.js';
-export { END_OF_TEXT, loadVocabulary, saveVocabulary, type Vocabulary } from './vocabulary.js';
+export { loadTokenizer, loadVocabulary, saveVocabulary } from './vocabulary-files.js';

@@ -1,7 +1,7 @@
 import { BytePairEncodingCore } from 'gpt-tokenizer/BytePairEncodingCore';
 import { endOfWord, isAscii, WordTokens } from './ascii-words.js';
 import { PairMerges } from './pair-merges.js';
-import { gpt2Vocabulary, loadVocabulary, type Vocabulary } from './vocabulary.js';
+import type { Vocabulary } from './vocabulary.js';
 
 /**
  * Where GPT-2 cuts a text before it merges bytes (openai/gpt-2, `encoder.py`). White space is
@@ -121,16 +121,4 @@ export interface TokenDecoder {
   push(id: number): string;
   /** What is left: U+FFFD for bytes that never became a character. */
   end(): string;
-}
-
-let gpt2: Tokenizer | undefined;
-
-/** GPT-2's own tokenizer. */
-export function gpt2Tokenizer(): Tokenizer {
-  return (gpt2 ??= new Tokenizer(gpt2Vocabulary()));
-}
-
-/** The tokenizer whose `vocab.json` and `merges.txt` lie in a folder. */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  return new Tokenizer(await loadVocabulary(folder));
 }

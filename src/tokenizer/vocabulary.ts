@@ -1,8 +1,5 @@
-import ranks from 'gpt-tokenizer/bpeRanks/r50k_base';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../base/errors.js';
-import { readJson, readText, writeFileWhole } from '../base/files.js';
 import { bytesToText, textToBytes } from './bytes.js';
 
 /** The token that ends every turn and every text. */
@@ -14,16 +11,6 @@ export const END_OF_TEXT = '<|endoftext|>';
  */
 export interface Vocabulary {
   readonly tokens: readonly (readonly number[])[];
-}
-
-/** GPT-2's vocabulary of 50,257 tokens. */
-export function gpt2Vocabulary(): Vocabulary {
-  const encoder = new TextEncoder();
-  return {
-    tokens: ranks.map((token) =>
-      typeof token === 'string' ? [...encoder.encode(token)] : [...token],
-    ),
-  };
 }
 
 /** A token's bytes as a key of a map. */
@@ -57,29 +44,16 @@ export function mergesOf({ tokens }: Vocabulary): readonly (readonly [string, st
   });
 }
 
-/** Writes `vocab.json`, `merges.txt` and `tokenizer_config.json` as Hugging Face reads them. */
-export async function saveVocabulary(
-  folder: string,
-  vocabulary: Vocabulary,
-  longest: number,
-): Promise<void> {
+/** The text of `vocab.json`: the id of each token, `<|endoftext|>` among them. */
+export function vocabularyJson(vocabulary: Vocabulary): string {
   const entries = vocabulary.tokens.map((bytes, id) => [bytesToText(bytes), id] as const);
-  const ids = new Map([...entries, [END_OF_TEXT, entries.length] as const]);
+  return asciiJson(new Map([...entries, [END_OF_TEXT, entries.length] as const]));
+}
+
+/** The text of `merges.txt`. */
+export function mergesText(vocabulary: Vocabulary): string {
   const merges = mergesOf(vocabulary).map(([left, right]) => `${left} ${right}\n`);
-  await writeFileWhole(join(folder, 'vocab.json'), asciiJson(ids));
-  await writeFileWhole(join(folder, 'merges.txt'), `#version: 0.2\n${merges.join('')}`);
-  const config = {
-    tokenizer_class: 'GPT2Tokenizer',
-    add_prefix_space: false,
-    bos_token: END_OF_TEXT,
-    eos_token: END_OF_TEXT,
-    unk_token: END_OF_TEXT,
-    model_max_length: longest,
-  };
-  await writeFileWhole(
-    join(folder, 'tokenizer_config.json'),
-    `${JSON.stringify(config, undefined, 2)}\n`,
-  );
+  return `#version: 0.2\n${merges.join('')}`;
 }
 
 /** Token ids as JSON in the form of GPT-2's own file: ASCII only, a space after `:` and `,`. */
@@ -95,21 +69,27 @@ function asciiJson(ids: ReadonlyMap<string, number>): string {
 const idsSchema = z.record(z.string(), z.number().int().nonnegative());
 
 /**
- * Reads `vocab.json` and `merges.txt` from a folder.
+ * The vocabulary that `vocab.json` and `merges.txt` hold.
  *
+ * @param ids what is in `vocab.json`
+ * @param merges the text of `merges.txt`
+ * @param names what the two files are called, for messages
  * @throws UserError where they are damaged, do not belong together, or are not GPT-2's kind.
  */
-export async function loadVocabulary(folder: string): Promise<Vocabulary> {
-  const path = join(folder, 'vocab.json');
-  const parsed = idsSchema.safeParse(await readJson(path));
+export function parseVocabulary(
+  ids: unknown,
+  merges: string,
+  names: { readonly vocabulary: string; readonly merges: string },
+): Vocabulary {
+  const path = names.vocabulary;
+  const parsed = idsSchema.safeParse(ids);
   if (!parsed.success) throw new UserError(`${path}: this is not a list of tokens with their ids.`);
   const tokens: (readonly number[])[] = [];
-  const ids = parsed.data;
-  const count = Object.keys(ids).length;
-  if (ids[END_OF_TEXT] !== count - 1) {
+  const count = Object.keys(parsed.data).length;
+  if (parsed.data[END_OF_TEXT] !== count - 1) {
     throw new UserError(`${path}: ${END_OF_TEXT} must be the last of its ${count} tokens.`);
   }
-  for (const [token, id] of Object.entries(ids)) {
+  for (const [token, id] of Object.entries(parsed.data)) {
     if (token === END_OF_TEXT) continue;
     const bytes = textToBytes(token);
     if (bytes === undefined || id >= count - 1 || tokens[id] !== undefined) {
@@ -120,7 +100,7 @@ export async function loadVocabulary(folder: string): Promise<Vocabulary> {
     tokens[id] = bytes;
   }
   const vocabulary = { tokens };
-  await checkMerges(join(folder, 'merges.txt'), vocabulary);
+  checkMerges(names.merges, merges, vocabulary);
   return vocabulary;
 }
 
@@ -128,8 +108,7 @@ export async function loadVocabulary(folder: string): Promise<Vocabulary> {
  * The encoder needs no merges beside the ids, as long as both are in the same order and each merge
  * joins two earlier tokens.
  */
-async function checkMerges(path: string, { tokens }: Vocabulary): Promise<void> {
-  const text = await readText(path);
+function checkMerges(path: string, text: string, { tokens }: Vocabulary): void {
   const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version: '));
   const ids = new Map(tokens.map((bytes, id) => [bytesToText(bytes), id]));
   const merged = [...ids].filter(([, id]) => (tokens[id]?.length ?? 0) > 1);

@@ -11,11 +11,18 @@ const executable = [
 export const withoutBrowser =
   executable === undefined && 'needs Chromium (Debian: apt-get install chromium)';
 
+/** Flags with which Chromium has a WebGPU that computes on the processor. */
+export const SOFTWARE_WEBGPU = [
+  '--enable-unsafe-webgpu',
+  '--enable-features=Vulkan',
+  '--use-webgpu-adapter=swiftshader',
+];
+
 /** Starts Chromium. */
-export async function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     ...(executable === undefined ? {} : { executablePath: executable }),
     // Root, as in containers, has no sandbox.
-    args: ['--no-sandbox'],
+    args: ['--no-sandbox', ...flags],
   });
 }

@@ -8,7 +8,7 @@ import { at } from '../../src/base/arrays.js';
 import { UserError } from '../../src/base/errors.js';
 import { Random } from '../../src/base/random.js';
 import { memorySource } from '../../src/checkpoint/byte-source.js';
-import { safetensorsFrom } from '../../src/checkpoint/safetensors.js';
+import { safetensorsFrom } from '../../src/checkpoint/safetensors-format.js';
 import {
   elementCount,
   isFloatType,

@@ -102,11 +102,11 @@ export function Composer(): JSX.Element {
         }}
       />
       {busy ? (
-        <button type="button" class="primary" onClick={state.stop}>
+        <button key="stop" type="button" class="primary" onClick={state.stop}>
           Stop
         </button>
       ) : (
-        <button type="submit" class="primary" disabled={text.value.trim() === ''}>
+        <button key="send" type="submit" class="primary" disabled={text.value.trim() === ''}>
           Send
         </button>
       )}

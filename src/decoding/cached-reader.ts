@@ -1,0 +1,337 @@
+import { at, range } from '../base/arrays.js';
+import type { GraphWeights } from '../checkpoint/portable.js';
+import type { Gpt2Config } from '../model/index.js';
+import {
+  type Device,
+  float32,
+  floatsOf,
+  type GraphSession,
+  hasFusedOperators,
+  type HostTensors,
+  int64,
+  type OpenSession,
+} from '../runtime/portable.js';
+import { KeyValueCache } from './cache.js';
+import { decodeGraph, HIDDEN_STATES, LOGITS } from './decode-graph.js';
+import type { Reader, Reading } from './reader.js';
+import { placeRows, type Sequence, type Slot } from './slots.js';
+
+/**
+ * The cache grows by multiples of this many tokens, so that short chats stay cheap. A multiple of
+ * what a vector register holds: sums over all places then come out the same for each capacity.
+ */
+const CAPACITY_STEP = 64;
+
+/**
+ * How many tokens of a prompt are read at once: attention then looks at few places that a token may
+ * not see, and its scores stay in the processor's cache. Parts end at multiples of
+ * {@link CAPACITY_STEP}, so that sums over places come out as over the whole prompt.
+ */
+const PROMPT_AT_ONCE = 128;
+
+/** Added to the attention scores of places that may not be looked at. */
+const HIDDEN = -1e9;
+
+/** How a {@link CachedReader} reads. */
+export interface CachedReaderOptions {
+  /**
+   * Whether the bits of a reading may not depend on what was read before. Otherwise a sequence takes
+   * over all that is known of its start, though a prompt read at once and tokens read one by one
+   * differ in their last bits. True unless given.
+   */
+  readonly exact?: boolean;
+  /** How many sequences are remembered at least, though fewer may be read at a time. */
+  readonly slots?: number;
+}
+
+type Output = Omit<Reading, 'known'>;
+
+/** A sequence and the slot that it was given. */
+interface Row {
+  readonly sequence: Sequence;
+  readonly slot: number;
+}
+
+/**
+ * Reads sequences of tokens, several at once, and scores the token after each. It remembers the
+ * keys and values of what it has read: of a sequence that starts as one before, only the rest is
+ * computed.
+ *
+ * What comes out depends on the sequence and its prompt's length alone, to the last bit, where
+ * weights are 32-bit numbers and the CPU computes: not on what was read before, not on the rows
+ * beside it, their number and order. ONNX Runtime multiplies by constant weights row by row in one
+ * order, and prompts are read one at a time. With 8-bit weights a product's input is quantised by
+ * the range of all its rows, so company shows in the last digits.
+ */
+export class CachedReader implements Reader, AsyncDisposable {
+  readonly config: Gpt2Config;
+  readonly #session: GraphSession;
+  #cache: KeyValueCache;
+  readonly #exact: boolean;
+  readonly #slots: Slot[];
+  #clock = 0;
+
+  /** @param device where the session runs */
+  protected constructor(
+    config: Gpt2Config,
+    session: GraphSession,
+    device: Device,
+    { exact = true, slots = 1 }: CachedReaderOptions = {},
+  ) {
+    this.config = config;
+    this.#session = session;
+    this.#exact = exact;
+    this.#cache = new KeyValueCache(config, slots, CAPACITY_STEP, device === 'webgpu' ? 1 : 0);
+    this.#slots = emptySlots(slots);
+  }
+
+  /**
+   * Makes a reader of a model.
+   *
+   * @param open makes its graph ready to run on the device
+   */
+  static async open(
+    weights: GraphWeights,
+    device: Device,
+    open: OpenSession,
+    options: CachedReaderOptions = {},
+  ): Promise<CachedReader> {
+    return new CachedReader(
+      weights.config,
+      await openDecodeGraph(weights, device, open),
+      device,
+      options,
+    );
+  }
+
+  /**
+   * The scores of the token after `ids`.
+   *
+   * @param ids at least one token and at most `n_positions`
+   * @returns `[vocab_size]`, valid until the next call
+   */
+  async logits(ids: readonly number[]): Promise<Float32Array> {
+    return at(await this.read([{ ids, prompt: ids.length }]), 0).logits;
+  }
+
+  /** Reads sequences and says what the model makes of each, in their order. */
+  async read(sequences: readonly Sequence[]): Promise<Reading[]> {
+    for (const sequence of sequences) this.#check(sequence);
+    if (sequences.length === 0) return [];
+    this.#makeRoom(sequences);
+    const places = placeRows(
+      sequences,
+      this.#slots,
+      (from, to, length) => {
+        this.#cache.copy(from, to, length);
+      },
+      this.#exact,
+    );
+    const known = places.map((slot) => at(this.#slots, slot).ids.length);
+    this.#clock += 1;
+    const rows = sequences.map((sequence, index) => ({ sequence, slot: at(places, index) }));
+    for (const { slot } of rows) at(this.#slots, slot).used = this.#clock;
+
+    const readings = new Map<number, Output>();
+    for (const row of rows) {
+      const { length } = at(this.#slots, row.slot).ids;
+      if (length < row.sequence.prompt) await this.#readPrompt(row, readings);
+    }
+    for (;;) {
+      const behind = rows.filter(
+        ({ sequence, slot }) => at(this.#slots, slot).ids.length < sequence.ids.length,
+      );
+      if (behind.length === 0) break;
+      await this.#step(behind, readings);
+    }
+    return places.map((slot, index) => {
+      const output = readings.get(slot);
+      if (output === undefined) throw new Error('A sequence was placed but not read.');
+      return { ...output, known: at(known, index) };
+    });
+  }
+
+  #check({ ids, prompt }: Sequence): void {
+    const { n_positions } = this.config;
+    if (ids.length === 0 || ids.length > n_positions) {
+      throw new RangeError(`A model of ${n_positions} positions cannot read ${ids.length} tokens.`);
+    }
+    if (prompt < 1 || prompt > ids.length) {
+      throw new RangeError(`A prompt of ${prompt} is not a part of ${ids.length} tokens.`);
+    }
+  }
+
+  /** Makes the cache large enough for these sequences, each in a slot of its own. */
+  #makeRoom(sequences: readonly Sequence[]): void {
+    const { slots, capacity } = this.#cache;
+    const longest = Math.max(...sequences.map(({ ids }) => ids.length));
+    const wantedSlots = Math.max(slots, sequences.length);
+    if (wantedSlots === slots && longest <= capacity) return;
+    const rounded = roundUp(longest);
+    const wantedCapacity =
+      longest <= capacity
+        ? capacity
+        : Math.max(rounded, Math.min(capacity * 2, roundUp(this.config.n_positions)));
+    const lengths = this.#slots.map(({ ids }) => ids.length);
+    this.#cache = this.#cache.resized(wantedSlots, wantedCapacity, lengths);
+    this.#slots.push(...emptySlots(wantedSlots - slots));
+  }
+
+  /** Reads what a slot lacks of a prompt. */
+  async #readPrompt({ sequence, slot }: Row, readings: Map<number, Output>): Promise<void> {
+    const { ids, prompt, states = false } = sequence;
+    const state = at(this.#slots, slot);
+    while (state.ids.length < prompt) {
+      const known = state.ids.length;
+      const left = prompt - known;
+      const end = Math.floor((known + PROMPT_AT_ONCE) / CAPACITY_STEP) * CAPACITY_STEP;
+      // A lone token would go through other kernels than several and get other bits.
+      const time = states || left <= PROMPT_AT_ONCE + 1 ? left : end - known;
+      await this.#readPart(ids.slice(known, known + time), slot, readings);
+      state.ids = ids.slice(0, known + time);
+      state.prompt = state.ids.length;
+    }
+  }
+
+  /** Reads tokens of a prompt after those that a slot holds. */
+  async #readPart(
+    fresh: readonly number[],
+    slot: number,
+    readings: Map<number, Output>,
+  ): Promise<void> {
+    const time = fresh.length;
+    const known = at(this.#slots, slot).ids.length;
+    const { nothing } = this.#cache;
+    const keys = nothing + known + time;
+    const outputs = await this.#run([fresh], [known], {
+      ...this.#cache.asPrefix(slot, known),
+      past_mask: float32(new Float32Array(nothing).fill(HIDDEN), [1, 1, 1, nothing]),
+      mask: float32(causalMask(time, known, nothing), [time, keys]),
+      widths: int64([nothing, keys], [2]),
+    });
+    this.#cache.store(outputs, 0, time, slot, known);
+    readings.set(slot, at(this.#readings(outputs, 1), 0));
+  }
+
+  /** Reads one more token of each of these rows. */
+  async #step(rows: readonly Row[], readings: Map<number, Output>): Promise<void> {
+    const first = Math.min(...rows.map(({ slot }) => slot));
+    const count = Math.max(...rows.map(({ slot }) => slot)) + 1 - first;
+    const { capacity, nothing } = this.#cache;
+    // A slot between them that has nothing to read reads a token too, and nobody looks at it.
+    const tokens = new Array<number>(count).fill(0);
+    const known = new Array<number>(count).fill(0);
+    const pastMask = new Float32Array(count * capacity).fill(HIDDEN);
+    for (const { sequence, slot } of rows) {
+      const { length } = at(this.#slots, slot).ids;
+      const row = slot - first;
+      tokens[row] = at(sequence.ids, length);
+      known[row] = length;
+      pastMask.fill(0, row * capacity, row * capacity + length);
+    }
+    const outputs = await this.#run(
+      tokens.map((token) => [token]),
+      known,
+      {
+        ...this.#cache.asPast(first, count),
+        past_mask: float32(pastMask, [count, 1, 1, capacity]),
+        mask: float32(causalMask(1, 0, nothing), [1, nothing + 1]),
+        widths: int64([capacity, nothing + 1], [2]),
+      },
+    );
+    const results = this.#readings(outputs, count);
+    for (const { slot } of rows) {
+      const state = at(this.#slots, slot);
+      const row = slot - first;
+      this.#cache.store(outputs, row, 1, slot, state.ids.length);
+      state.ids = [...state.ids, at(tokens, row)];
+      readings.set(slot, at(results, row));
+    }
+  }
+
+  /**
+   * Reads equally many new tokens in each row.
+   *
+   * @param tokens for each row, the new tokens
+   * @param known for each row, how many tokens come before
+   * @param earlier the inputs of attention that tell of those
+   */
+  async #run(
+    tokens: readonly (readonly number[])[],
+    known: readonly number[],
+    earlier: HostTensors,
+  ): Promise<HostTensors> {
+    const { n_head: heads, n_embd: width } = this.config;
+    const rows = tokens.length;
+    const time = at(tokens, 0).length;
+    const positions = known.flatMap((length) => range(length, length + time));
+    const last = range(0, rows).map((row) => (row + 1) * time - 1);
+    return this.#session.run(
+      {
+        ...earlier,
+        ids: int64(tokens.flat(), [rows * time]),
+        positions: int64(positions, [rows * time]),
+        last: int64(last, [rows]),
+        heads: int64([rows, time, 3, heads, width / heads], [5]),
+      },
+      Object.fromEntries(
+        [LOGITS, HIDDEN_STATES, ...this.#cache.outputs].map((name) => [name, null]),
+      ),
+    );
+  }
+
+  /** The scores and states of each row. */
+  #readings(outputs: HostTensors, rows: number): Output[] {
+    const logits = floatsOf(outputs[LOGITS]);
+    const states = floatsOf(outputs[HIDDEN_STATES]);
+    return range(0, rows).map((row) => ({
+      logits: part(logits, row, rows),
+      states: part(states, row, rows),
+    }));
+  }
+
+  /** Frees what the session holds outside of JavaScript's memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session[Symbol.asyncDispose]();
+  }
+}
+
+/** Makes the graph that a model decodes with ready to run. */
+export async function openDecodeGraph(
+  weights: GraphWeights,
+  device: Device,
+  open: OpenSession,
+): Promise<GraphSession> {
+  const fused = hasFusedOperators(device);
+  const graph = decodeGraph(weights.config, fused, (empty) => weights.declare(empty));
+  weights.finish(graph);
+  return open(graph, device, weights.files);
+}
+
+/** One of `count` equal parts. */
+function part(values: Float32Array, index: number, count: number): Float32Array {
+  const length = values.length / count;
+  return values.subarray(index * length, (index + 1) * length);
+}
+
+/**
+ * 0 where one of `time` new tokens may look: at all `known` ones, and at new ones not after it. The
+ * first `hidden` places are for nobody.
+ */
+function causalMask(time: number, known: number, hidden: number): Float32Array {
+  const keys = hidden + known + time;
+  const mask = new Float32Array(time * keys);
+  for (let row = 0; row < time; row++) {
+    mask.fill(HIDDEN, row * keys, row * keys + hidden);
+    mask.fill(HIDDEN, row * keys + hidden + known + row + 1, (row + 1) * keys);
+  }
+  return mask;
+}
+
+function roundUp(tokens: number): number {
+  return Math.ceil(tokens / CAPACITY_STEP) * CAPACITY_STEP;
+}
+
+function emptySlots(count: number): Slot[] {
+  return range(0, count).map(() => ({ ids: [], prompt: 0, used: 0 }));
+}

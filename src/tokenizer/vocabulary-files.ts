@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { readJson, readText, writeFileWhole } from '../base/files.js';
+import { Tokenizer } from './tokenizer.js';
+import {
+  END_OF_TEXT,
+  mergesText,
+  parseVocabulary,
+  type Vocabulary,
+  vocabularyJson,
+} from './vocabulary.js';
+
+/** Writes `vocab.json`, `merges.txt` and `tokenizer_config.json` as Hugging Face reads them. */
+export async function saveVocabulary(
+  folder: string,
+  vocabulary: Vocabulary,
+  longest: number,
+): Promise<void> {
+  await writeFileWhole(join(folder, 'vocab.json'), vocabularyJson(vocabulary));
+  await writeFileWhole(join(folder, 'merges.txt'), mergesText(vocabulary));
+  const config = {
+    tokenizer_class: 'GPT2Tokenizer',
+    add_prefix_space: false,
+    bos_token: END_OF_TEXT,
+    eos_token: END_OF_TEXT,
+    unk_token: END_OF_TEXT,
+    model_max_length: longest,
+  };
+  await writeFileWhole(
+    join(folder, 'tokenizer_config.json'),
+    `${JSON.stringify(config, undefined, 2)}\n`,
+  );
+}
+
+/**
+ * Reads `vocab.json` and `merges.txt` from a folder.
+ *
+ * @throws UserError where they are damaged, do not belong together, or are not GPT-2's kind.
+ */
+export async function loadVocabulary(folder: string): Promise<Vocabulary> {
+  const names = { vocabulary: join(folder, 'vocab.json'), merges: join(folder, 'merges.txt') };
+  return parseVocabulary(await readJson(names.vocabulary), await readText(names.merges), names);
+}
+
+/** The tokenizer whose `vocab.json` and `merges.txt` lie in a folder. */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  return new Tokenizer(await loadVocabulary(folder));
+}

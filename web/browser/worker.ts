@@ -1,0 +1,3 @@
+import { answerInWorker } from 'dialogpt/browser';
+
+answerInWorker(self);
