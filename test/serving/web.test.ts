@@ -265,6 +265,8 @@ describe('the chat page', { skip: withoutBrowser }, () => {
     assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark');
     const preset = page.getByRole('button', { name: 'Pick of 8' });
     assert.equal(await preset.getAttribute('aria-pressed'), 'true');
+    // What the page still asks for, it is to get before the server goes.
+    await page.getByText('8 candidates').waitFor();
   });
 
   it('fits a phone and has no faults that axe finds, light or dark', async (context) => {
