@@ -85,11 +85,15 @@ describe('dialogpt generate', () => {
 
   it('goes on after kill -9 and after Ctrl-C, with the same result', async (context) => {
     const folder = await temporaryFolder(context);
-    const input = await writeContexts(folder, 150);
+    // So many that none of the runs is over before it is ended.
+    const input = await writeContexts(folder, 600);
     const out = join(folder, 'out.txt');
     const words = ['generate', ...model, '--input', input, '--out', out, ...short];
     const untilGrown = async (from: number) => {
-      while ((await sizeOf(`${out}.partial`)) <= from) await setTimeout(5);
+      while ((await sizeOf(`${out}.partial`)) <= from) {
+        assert.ok(!existsSync(out), 'It was over before it could be ended.');
+        await setTimeout(5);
+      }
     };
     const killed = startCommand(words);
     await untilGrown(0);
@@ -109,7 +113,7 @@ describe('dialogpt generate', () => {
     const { code, stderr } = await interrupted.ended;
     assert.equal(code, 130, stderr);
     assert.match(stderr, /Going on after \d+ responses/);
-    assert.match(stderr, /Interrupted\. \d+ of 150 responses are kept; run the same command again/);
+    assert.match(stderr, /Interrupted\. \d+ of 600 responses are kept; run the same command again/);
     assert.ok(!existsSync(out));
 
     assert.equal((await runCommand(words)).code, 0);
