@@ -6,6 +6,7 @@ import {
   type PresetName,
   PRESETS,
 } from '../evaluation/index.js';
+import { readModelDefaults } from '../decoding/index.js';
 import { defined, UsageError } from './arguments.js';
 import { findModel } from './find-model.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
@@ -46,20 +47,24 @@ export async function evaluateNamedModel(
   flags: ModelFlags,
   options: ModelEvaluationOptions,
 ): Promise<Awaited<ReturnType<typeof evaluateModel>>> {
-  const { presets = ['greedy'], reverseModel, contexts } = flags;
-  if (presets.includes('mmi') !== (reverseModel !== undefined)) {
-    throw new UsageError(
-      reverseModel === undefined
-        ? 'The preset mmi needs a --reverse-model.'
-        : '--reverse-model is for the preset mmi.',
-    );
+  const { presets = ['greedy'], contexts } = flags;
+  const ranked = presets.includes('mmi');
+  if (!ranked && flags.reverseModel !== undefined) {
+    throw new UsageError('--reverse-model is for the preset mmi.');
+  }
+  const model = await findModel(flags.model);
+  const reverseModel = ranked
+    ? (flags.reverseModel ?? (await readModelDefaults(model)).reverseModel)
+    : undefined;
+  if (ranked && reverseModel === undefined) {
+    throw new UsageError('The preset mmi needs a --reverse-model.');
   }
   using interrupt = new Interrupt(() => {
     process.stderr.write('\nStopping; press Ctrl-C again to stop at once.\n');
   });
   const display = new ResponseProgress();
   const run: ModelRun = {
-    model: await findModel(flags.model),
+    model,
     presets,
     signal: interrupt.signal,
     onResponse: (preset, done, total, tokens) => {

@@ -91,6 +91,8 @@ async function loadFor(run: ModelRun): Promise<DialogModel> {
   );
   return loadModel(run.model, {
     exact: true,
+    // A preset means the same for every model.
+    defaults: {},
     slots: Math.max(...atOnce),
     ...(run.device !== undefined && { device: run.device }),
     ...(run.threads !== undefined && { threads: run.threads }),
