@@ -1,4 +1,4 @@
 export { gpt2Tokenizer } from './gpt2.js';
 export * from './portable.js';
 export { trainVocabulary } from './training.js';
-export { loadTokenizer, loadVocabulary, saveVocabulary } from './vocabulary-files.js';
+export { hasTokenizer, loadTokenizer, loadVocabulary, saveVocabulary } from './vocabulary-files.js';
