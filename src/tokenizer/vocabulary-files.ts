@@ -36,9 +36,13 @@ const VOCABULARY = 'vocab.json';
 const MERGES = 'merges.txt';
 const WHOLE = 'tokenizer.json';
 
+/** Each of these tells that a folder has a tokenizer. */
+export const TOKENIZER_FILES: readonly string[] = [VOCABULARY, WHOLE];
+
 /** Whether a tokenizer lies in a folder, whole or in part. */
 export async function hasTokenizer(folder: string): Promise<boolean> {
-  return (await exists(join(folder, VOCABULARY))) || (await exists(join(folder, WHOLE)));
+  const found = await Promise.all(TOKENIZER_FILES.map((name) => exists(join(folder, name))));
+  return found.includes(true);
 }
 
 /**

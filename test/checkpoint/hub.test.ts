@@ -97,6 +97,28 @@ describe('downloading a model', () => {
     assert.equal(hub.requests.length, 1);
   });
 
+  it('fetches the tokenizer that Python left out when it fetched the weights', async (context) => {
+    const { hub, content, settings } = await scene(context);
+    const files = new Map(content.files).set('tokenizer.json', Buffer.from('{}'));
+    const asked = await startHub(context, { ...content, files });
+    const folder = await downloadModel(tiny, { settings });
+    const model = join(settings.cache, 'models--someone--tiny');
+    assert.ok(hub.requests.length > 1);
+    // Python notes only the absence of what it asked for.
+    await rm(join(model, '.no_exist'), { recursive: true });
+    const now = { ...settings, endpoint: asked.endpoint };
+    assert.equal(await downloadModel(tiny, { settings: { ...now, offline: true } }), folder);
+    for (const revision of ['main', commit, commit]) {
+      assert.equal(await downloadModel(tiny, { settings: now, revision }), folder);
+      assert.equal(await readFile(join(folder, 'tokenizer.json'), 'utf8'), '{}');
+    }
+    const fetched = asked.requests.filter(({ path }) => path.includes('/resolve/'));
+    assert.deepEqual(
+      fetched.map(({ path }) => path.split('/').at(-1)),
+      ['tokenizer.json'],
+    );
+  });
+
   it('takes a model in several files', async (context) => {
     for (const name of ['safetensors-sharded', 'bin-sharded']) {
       const { settings } = await scene(context, { files: await folderFiles(name) });
