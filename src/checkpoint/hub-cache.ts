@@ -1,4 +1,3 @@
-import { type CachedRepoInfo, scanCacheDir } from '@huggingface/hub';
 import { copyFile, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { codeOf, withFileErrors } from '../base/errors.js';
@@ -93,11 +92,4 @@ async function isComplete(snapshot: string): Promise<boolean> {
   if (!(await exists(join(snapshot, 'config.json')))) return false;
   const files = await findWeightFiles(snapshot);
   return files.length > 0 && (await Promise.all(files.map(exists))).every(Boolean);
-}
-
-/** The models in the cache; none where there is no cache yet. */
-export async function listCachedModels(cache: string): Promise<CachedRepoInfo[]> {
-  if (!(await exists(cache))) return [];
-  const { repos } = await scanCacheDir(cache);
-  return repos.filter(({ id }) => id.type === 'model');
 }
