@@ -100,13 +100,13 @@ export function modelConfig(
   isRanker = false,
   dtype: 'F32' | 'F16' | 'int8' = 'F32',
 ): object {
-  const { quantization: _, ...own } = config;
   return {
-    ...own,
+    ...config,
     architectures: [isRanker ? 'GPT2ForSequenceClassification' : 'GPT2LMHeadModel'],
     ...(isRanker ? { num_labels: 1, pad_token_id: config.eos_token_id } : {}),
     dtype: dtype === 'F16' ? 'float16' : 'float32',
-    ...(dtype === 'int8' ? { quantization: 'int8' } : {}),
+    // JSON leaves out what is undefined.
+    quantization: dtype === 'int8' ? 'int8' : undefined,
   };
 }
 
