@@ -14,6 +14,7 @@ export {
   type HubOptions,
   type HubSettings,
   hubSettings,
+  type CachedModelInfo,
   listCachedModels,
   loadAdapterCheckpoint,
   loadCheckpoint,

@@ -1,10 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError, withFileErrors } from '../base/errors.js';
-import { exists, writeFileWhole } from '../base/files.js';
+import { writeFileWhole } from '../base/files.js';
 import { type Gpt2Config, type LoraAdapter, Parameters } from '../model/index.js';
 import {
   gpt2Tokenizer,
+  hasTokenizer,
   loadTokenizer,
   saveVocabulary,
   type Tokenizer,
@@ -69,7 +70,7 @@ async function saveAllButWeights(
   config: Gpt2Config,
   tokenizer: Tokenizer,
   isRanker: boolean,
-  dtype: 'F32' | 'F16',
+  dtype: 'F32' | 'F16' | 'int8',
 ): Promise<void> {
   await writeJson(join(folder, 'config.json'), modelConfig(config, isRanker, dtype));
   await saveGenerationConfig(folder, config);
@@ -86,23 +87,35 @@ async function saveAllButWeights(
 export async function saveInt8Checkpoint(folder: string, path: string): Promise<void> {
   const config = await readConfig(path);
   const tokenizer = await openTokenizer(path, config);
-  await saveAllButWeights(folder, { ...config, quantization: 'int8' }, tokenizer, false, 'F32');
+  await saveAllButWeights(folder, config, tokenizer, false, 'int8');
   await writeInt8(path, join(folder, 'model.safetensors'));
 }
 
-/** A configuration as `config.json` holds it, with the class of model that it belongs to. */
-export function modelConfig(config: Gpt2Config, isRanker = false, dtype = 'F32'): object {
+/**
+ * A configuration as `config.json` holds it, with the class of model that it belongs to. What the
+ * model that it came from says of its own 8-bit weights is left out, unless these are such too.
+ */
+export function modelConfig(
+  config: Gpt2Config,
+  isRanker = false,
+  dtype: 'F32' | 'F16' | 'int8' = 'F32',
+): object {
   return {
     ...config,
     architectures: [isRanker ? 'GPT2ForSequenceClassification' : 'GPT2LMHeadModel'],
     ...(isRanker ? { num_labels: 1, pad_token_id: config.eos_token_id } : {}),
     dtype: dtype === 'F16' ? 'float16' : 'float32',
+    // JSON leaves out what is undefined.
+    quantization: dtype === 'int8' ? 'int8' : undefined,
   };
 }
 
+/** The file that says how a model replies best. */
+export const GENERATION_CONFIG = 'generation_config.json';
+
 /** Writes `generation_config.json`. */
 export async function saveGenerationConfig(folder: string, config: Gpt2Config): Promise<void> {
-  await writeJson(join(folder, 'generation_config.json'), {
+  await writeJson(join(folder, GENERATION_CONFIG), {
     bos_token_id: config.bos_token_id,
     eos_token_id: config.eos_token_id,
     pad_token_id: config.eos_token_id,
@@ -204,7 +217,7 @@ export async function openTokenizer(path: string, config: Gpt2Config): Promise<T
  */
 export async function loadCheckpointTokenizer(folder: string): Promise<Tokenizer> {
   await withFileErrors(folder, () => readdir(folder));
-  if (await exists(join(folder, 'vocab.json'))) return loadTokenizer(folder);
+  if (await hasTokenizer(folder)) return loadTokenizer(folder);
   if (!(await isAdapter(folder))) return gpt2Tokenizer();
   const { basePath } = await describeAdapter(folder);
   const isFolder = (await stat(basePath)).isDirectory();

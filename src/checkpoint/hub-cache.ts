@@ -1,8 +1,8 @@
-import { type CachedRepoInfo, scanCacheDir } from '@huggingface/hub';
 import { copyFile, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { codeOf, withFileErrors } from '../base/errors.js';
 import { exists, writeFileWhole } from '../base/files.js';
+import { hasTokenizer, TOKENIZER_FILES } from '../tokenizer/index.js';
 import { findWeightFiles } from './weights.js';
 
 const COMMIT = /^[0-9a-f]{40}$/;
@@ -58,6 +58,23 @@ export class CachedModel {
     });
   }
 
+  /** Notes that a commit has no such file, as Python does, so that the hub is not asked again. */
+  async noteAbsent(commit: string, name: string): Promise<void> {
+    // A cache that cannot be written to is as good; only the hub will be asked again.
+    await writeFileWhole(this.#absence(commit, name), '').catch(() => undefined);
+  }
+
+  #absence(commit: string, name: string): string {
+    return join(this.folder, '.no_exist', commit, name);
+  }
+
+  /** Whether a commit's tokenizer is in the cache, or is known not to be there at all. */
+  async isTokenizerKnown(commit: string): Promise<boolean> {
+    if (await hasTokenizer(this.snapshot(commit))) return true;
+    const notes = TOKENIZER_FILES.map((name) => exists(this.#absence(commit, name)));
+    return (await Promise.all(notes)).every(Boolean);
+  }
+
   /** Notes which commit a revision is. */
   async writeRef(revision: string, commit: string): Promise<void> {
     if (isCommit(revision) || (await this.#readRef(revision)) === commit) return;
@@ -75,11 +92,4 @@ async function isComplete(snapshot: string): Promise<boolean> {
   if (!(await exists(join(snapshot, 'config.json')))) return false;
   const files = await findWeightFiles(snapshot);
   return files.length > 0 && (await Promise.all(files.map(exists))).every(Boolean);
-}
-
-/** The models in the cache; none where there is no cache yet. */
-export async function listCachedModels(cache: string): Promise<CachedRepoInfo[]> {
-  if (!(await exists(cache))) return [];
-  const { repos } = await scanCacheDir(cache);
-  return repos.filter(({ id }) => id.type === 'model');
 }

@@ -50,7 +50,10 @@ export async function downloadModel(id: string, options: HubOptions = {}): Promi
   }
   const cached = new CachedModel(settings.cache, id);
   const known = await cached.find(revision);
-  if (known !== undefined && (settings.offline || isCommit(revision))) return known;
+  if (known !== undefined) {
+    const isWhole = isCommit(revision) && (await cached.isTokenizerKnown(revision));
+    if (settings.offline || isWhole) return known;
+  }
   if (settings.offline) {
     throw new UserError(
       `${id}: revision ${revision} is not, or not wholly, in the cache (${settings.cache}), and HF_HUB_OFFLINE forbids to download it; unset it, or give a local folder.`,
@@ -65,8 +68,11 @@ export async function downloadModel(id: string, options: HubOptions = {}): Promi
     if (known !== undefined && !(error instanceof HubRefusal)) return known;
     throw error;
   }
-  const complete = await cached.find(commit);
-  if (complete === undefined) await downloadSnapshot(hub, cached, commit, options.progress);
+  const hasWeights = (await cached.find(commit)) !== undefined;
+  // Python's library leaves the tokenizer out where only the weights were asked for.
+  if (!hasWeights || !(await cached.isTokenizerKnown(commit))) {
+    await downloadSnapshot(hub, cached, commit, !hasWeights, options.progress);
+  }
   await cached.writeRef(revision, commit);
   return cached.snapshot(commit);
 }
@@ -75,6 +81,7 @@ async function downloadSnapshot(
   hub: HubClient,
   cached: CachedModel,
   commit: string,
+  withWeights: boolean,
   progress?: DownloadProgress,
 ): Promise<void> {
   const files = await hub.filesAt(commit);
@@ -104,7 +111,9 @@ async function downloadSnapshot(
   // The weights come last: a snapshot that has them has everything.
   for (const name of SMALL_FILES) {
     if (files.has(name) || name === 'config.json') await fetchFile(name);
+    else await cached.noteAbsent(commit, name);
   }
+  if (!withWeights) return;
   if (weights.endsWith('.index.json')) {
     const names = await readShardNames(await fetchFile(weights));
     for (const name of new Set(names.values())) await fetchFile(basename(name));

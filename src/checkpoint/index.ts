@@ -24,7 +24,7 @@ export { type TensorSource } from './tensor-source.js';
 export { openTorchFile } from './torch-file.js';
 export { openWeights, type Weights } from './weights.js';
 export { downloadModel, type HubOptions } from './hub.js';
-export { listCachedModels } from './hub-cache.js';
+export { type CachedModelInfo, listCachedModels } from './hub-listing.js';
 export { type DownloadProgress } from './hub-download.js';
 export { type HubSettings, hubSettings } from './hub-settings.js';
 export { DEFAULT_MODEL, resolveModel, SHORT_NAMES } from './resolve.js';

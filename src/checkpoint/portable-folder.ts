@@ -47,9 +47,9 @@ export async function portableFolder(path: string, dtype: DecodingType): Promise
   const { vocabulary } = tokenizer;
   const isInt8 = areStoredAs(own.config, own.sources, 'int8');
   const stored = dtype === 'fp32' || isInt8 ? own : await openParameters(await int8File(path));
-  const config: Gpt2Config =
-    dtype === 'int8' || isInt8 ? { ...own.config, quantization: 'int8' } : own.config;
-  const json = JSON.stringify(modelConfig(config));
+  const { config } = own;
+  const storedType = dtype === 'int8' || isInt8 ? 'int8' : 'F32';
+  const json = JSON.stringify(modelConfig(config, false, storedType));
   const files = [
     textFile('config.json', 'application/json', json),
     textFile('vocab.json', 'application/json', vocabularyJson(vocabulary)),

@@ -7,13 +7,13 @@ const EMBEDDING = 'transformer.wte.weight';
 /**
  * The name that a tensor of a GPT-2 checkpoint has in today's `transformers`, or `undefined` for
  * the causal masks, which are constants and no weights. Settles what is found in the wild: the
- * prefixes of `DataParallel` and `torch.compile`, models saved without their head (no
+ * prefixes of `DataParallel`, `torch.compile` and PyTorch Lightning (`model.`), models saved without their head (no
  * `transformer.`), the head's name in `pytorch_pretrained_bert`, and the endings of OpenAI's own
  * TensorFlow files (`.g`, `.b`, `.w`).
  */
 export function standardName(name: string): string | undefined {
   const bare = name
-    .replace(/^(?:module\.|_orig_mod\.)+/, '')
+    .replace(/^(?:module\.|_orig_mod\.|model\.)+/, '')
     .replace(/^lm_head\.decoder\./, 'lm_head.')
     .replace(/\.[gw]$/, '.weight')
     .replace(/\.b$/, '.bias');

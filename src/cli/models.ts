@@ -10,14 +10,7 @@ export function modelsCommand(): CommandUnknownOpts {
     .addHelpText('after', '\nExample:\n  HF_HOME=/data/huggingface dialogpt models')
     .action(async (options) => {
       const { cache } = await hubSettings();
-      const models = (await listCachedModels(cache)).map((model) => ({
-        name: model.id.name,
-        bytes: model.size,
-        revisions: model.revisions.flatMap(({ commitOid, refs }) =>
-          refs.length === 0 ? [commitOid] : refs,
-        ),
-        path: model.path,
-      }));
+      const models = await listCachedModels(cache);
       if (options.json === true) {
         console.log(JSON.stringify({ cache, models }, null, 2));
         return;

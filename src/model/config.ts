@@ -4,6 +4,14 @@ import { UserError } from '../base/errors.js';
 const count = z.number().int().positive();
 const probability = z.number().min(0).lt(1);
 
+/** The id of `<|endoftext|>`; null in some files, where GPT-2's own is meant. */
+const tokenId = z
+  .number()
+  .int()
+  .nonnegative()
+  .nullish()
+  .transform((id) => id ?? 50256);
+
 /** A field that exists in other variants of GPT-2 and must have GPT-2's own value here. */
 function fixed<T extends string | boolean>(value: T): z.ZodDefault<z.ZodLiteral<T>> {
   return z.literal(value).default(() => value);
@@ -34,8 +42,8 @@ const configSchema = z.looseObject({
   attn_pdrop: probability.default(0.1),
   /** Dropout before each addition to the residual stream. */
   resid_pdrop: probability.default(0.1),
-  bos_token_id: z.number().int().nonnegative().default(50256),
-  eos_token_id: z.number().int().nonnegative().default(50256),
+  bos_token_id: tokenId,
+  eos_token_id: tokenId,
   activation_function: fixed('gelu_new'),
   scale_attn_weights: fixed(true),
   scale_attn_by_inverse_layer_idx: fixed(false),
@@ -62,7 +70,7 @@ export const PUBLISHED_SIZES = {
  * @throws UserError naming the field that cannot be.
  */
 export function gpt2Config(options: unknown = {}, source = 'The configuration'): Gpt2Config {
-  const result = configSchema.safeParse(options);
+  const result = configSchema.safeParse(underOwnNames(options));
   if (!result.success) {
     const [issue] = result.error.issues;
     const field = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
@@ -75,6 +83,26 @@ export function gpt2Config(options: unknown = {}, source = 'The configuration'):
     );
   }
   return config;
+}
+
+/** General names that `GPT2Config` takes for its own (its `attribute_map`). */
+const GENERAL_NAMES: ReadonlyMap<string, string> = new Map([
+  ['hidden_size', 'n_embd'],
+  ['max_position_embeddings', 'n_positions'],
+  ['num_attention_heads', 'n_head'],
+  ['num_hidden_layers', 'n_layer'],
+]);
+
+/** The options with general names replaced by GPT-2's own, of which one given both ways is kept. */
+function underOwnNames(options: unknown): unknown {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return options;
+  const fields = new Map<string, unknown>(Object.entries(options));
+  for (const [general, own] of GENERAL_NAMES) {
+    if (!fields.has(general)) continue;
+    if (!fields.has(own)) fields.set(own, fields.get(general));
+    fields.delete(general);
+  }
+  return Object.fromEntries(fields);
 }
 
 /** The width of the feed-forward layer. */

@@ -1,4 +1,10 @@
 export { gpt2Tokenizer } from './gpt2.js';
 export * from './portable.js';
 export { trainVocabulary } from './training.js';
-export { loadTokenizer, loadVocabulary, saveVocabulary } from './vocabulary-files.js';
+export {
+  hasTokenizer,
+  loadTokenizer,
+  loadVocabulary,
+  saveVocabulary,
+  TOKENIZER_FILES,
+} from './vocabulary-files.js';

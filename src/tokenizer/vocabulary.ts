@@ -120,7 +120,7 @@ function checkMerges(path: string, text: string, { tokens }: Vocabulary): void {
   if (wrong >= 0 || lines.length !== merged.length) {
     const place = wrong < 0 ? merged.length : wrong;
     throw new UserError(
-      `${path}: merge ${place + 1} is not the one that vocab.json needs there; the two files do not belong together.`,
+      `${path}: merge ${place + 1} is not the one that the vocabulary needs there; the two do not belong together.`,
     );
   }
 }

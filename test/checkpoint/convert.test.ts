@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { exists } from '../../src/base/files.js';
+import { z } from 'zod';
+import { exists, readJson } from '../../src/base/files.js';
 import { Random } from '../../src/base/random.js';
 import { convertModel } from '../../src/checkpoint/convert.js';
 import { describeModel } from '../../src/checkpoint/describe.js';
@@ -11,7 +12,7 @@ import { openSafetensors } from '../../src/checkpoint/safetensors.js';
 import { gpt2Config, parameterCount, Parameters } from '../../src/model/index.js';
 import { Tokenizer } from '../../src/tokenizer/index.js';
 import { valuesOf } from '../support/checkpoints.js';
-import { golden, temporaryFolder } from '../support/files.js';
+import { golden, repository, temporaryFolder } from '../support/files.js';
 
 const tokenizer = new Tokenizer({ tokens: [[97], [98], [97, 98]] });
 
@@ -73,6 +74,47 @@ describe('converting a model', () => {
     for (const [index, value] of before.parameters.buffer.entries()) {
       assert.ok(Math.abs(value - (after.parameters.buffer[index] ?? NaN)) <= most / 254 + 1e-6);
     }
+  });
+});
+
+describe('what goes along when a model is converted', () => {
+  const packaged = join(repository, 'models', 'small-talk-reverse');
+  const read = async (folder: string, name: string): Promise<object> =>
+    z.looseObject({}).parse(await readJson(join(folder, name)));
+
+  for (const [format, precision] of [
+    ['safetensors', 'fp32'],
+    ['safetensors', 'fp16'],
+    ['safetensors', 'int8'],
+    ['onnx', 'int8'],
+  ] as const) {
+    it(`keeps how the model replies best, and says what it is: ${format}, ${precision}`, async (context) => {
+      const from = join(await temporaryFolder(context), 'from');
+      await cp(packaged, from, { recursive: true });
+      const said = {
+        eos_token_id: 8191,
+        do_sample: true,
+        temperature: 0.4,
+        reverse_model: 'other',
+      };
+      await writeFile(join(from, 'generation_config.json'), JSON.stringify(said));
+      const out = join(from, '..', 'out');
+      await convertModel(from, out, format, precision);
+      assert.deepEqual(await read(out, 'generation_config.json'), said);
+      // What the packaged model says of its 8-bit weights is true of 8-bit safetensors only.
+      const isInt8 = format === 'safetensors' && precision === 'int8';
+      assert.equal('quantization' in (await read(out, 'config.json')), isInt8);
+    });
+  }
+
+  it('names a generation_config.json that is damaged', async (context) => {
+    const from = join(await temporaryFolder(context), 'from');
+    await cp(packaged, from, { recursive: true });
+    await writeFile(join(from, 'generation_config.json'), '[]');
+    await assert.rejects(
+      convertModel(from, join(from, '..', 'out'), 'safetensors', 'fp32'),
+      /generation_config\.json: this is no JSON object/,
+    );
   });
 });
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { at } from '../../src/base/arrays.js';
+import { at, sum } from '../../src/base/arrays.js';
 import { UserError } from '../../src/base/errors.js';
-import { listCachedModels } from '../../src/checkpoint/hub-cache.js';
+import { listCachedModels } from '../../src/checkpoint/hub-listing.js';
 import { type HubSettings } from '../../src/checkpoint/hub-settings.js';
 import { downloadModel } from '../../src/checkpoint/hub.js';
 import { loadParameters } from '../../src/checkpoint/parameters.js';
@@ -84,7 +84,12 @@ describe('downloading a model', () => {
     assert.ok(progress.includes('model.safetensors 33856/33856'));
     assert.ok(hub.requests.every(({ path }) => !path.includes('README')));
     const [cached] = await listCachedModels(settings.cache);
-    assert.equal(cached?.id.name, tiny);
+    assert.equal(cached?.name, tiny);
+    const sizes = ['config.json', 'generation_config.json', 'model.safetensors'].map(
+      (name) => content.files.get(name)?.length ?? NaN,
+    );
+    assert.equal(cached.bytes, sum(sizes));
+    assert.deepEqual(cached.revisions, ['main']);
   });
 
   it('asks only for the commit when it has the model, and for nothing when it has the commit', async (context) => {
@@ -95,6 +100,28 @@ describe('downloading a model', () => {
     assert.equal(hub.requests.length, 1);
     await downloadModel(tiny, { settings, revision: commit });
     assert.equal(hub.requests.length, 1);
+  });
+
+  it('fetches the tokenizer that Python left out when it fetched the weights', async (context) => {
+    const { hub, content, settings } = await scene(context);
+    const files = new Map(content.files).set('tokenizer.json', Buffer.from('{}'));
+    const asked = await startHub(context, { ...content, files });
+    const folder = await downloadModel(tiny, { settings });
+    const model = join(settings.cache, 'models--someone--tiny');
+    assert.ok(hub.requests.length > 1);
+    // Python notes only the absence of what it asked for.
+    await rm(join(model, '.no_exist'), { recursive: true });
+    const now = { ...settings, endpoint: asked.endpoint };
+    assert.equal(await downloadModel(tiny, { settings: { ...now, offline: true } }), folder);
+    for (const revision of ['main', commit, commit]) {
+      assert.equal(await downloadModel(tiny, { settings: now, revision }), folder);
+      assert.equal(await readFile(join(folder, 'tokenizer.json'), 'utf8'), '{}');
+    }
+    const fetched = asked.requests.filter(({ path }) => path.includes('/resolve/'));
+    assert.deepEqual(
+      fetched.map(({ path }) => path.split('/').at(-1)),
+      ['tokenizer.json'],
+    );
   });
 
   it('takes a model in several files', async (context) => {
@@ -319,6 +346,21 @@ describe('working without the hub', () => {
     await refuses(downloadModel(tiny, { settings }), /no such model/);
     await rm(join(folder, 'model.safetensors'));
     await refuses(downloadModel(tiny, { settings: offline }), /not, or not wholly, in the cache/);
+  });
+
+  it('lists what was asked for by commit, and under names with a slash', async (context) => {
+    const { settings } = await scene(context, { revisions: ['v1', 'refs/pr/7'] });
+    const revisions = async () =>
+      (await listCachedModels(settings.cache)).map((model) => model.revisions);
+    await downloadModel(tiny, { settings, revision: commit });
+    assert.deepEqual(await revisions(), [[commit]]);
+    for (const revision of ['v1', 'refs/pr/7']) await downloadModel(tiny, { settings, revision });
+    assert.deepEqual(await revisions(), [['refs/pr/7', 'v1']]);
+    // A name whose commit is no longer there is none that can be used.
+    await rm(join(settings.cache, 'models--someone--tiny', 'snapshots', commit), {
+      recursive: true,
+    });
+    assert.deepEqual(await revisions(), [[]]);
   });
 
   it('lists nothing where there is no cache', async (context) => {

@@ -43,6 +43,8 @@ describe('sanitize', () => {
       'module.transformer.h.3.attn.c_attn.weight',
       'module.h.3.attn.c_attn.weight',
       '_orig_mod.module.h.3.attn.c_attn.weight',
+      'model.transformer.h.3.attn.c_attn.weight',
+      'model._orig_mod.h.3.attn.c_attn.weight',
       'h.3.attn.c_attn.w',
     ]) {
       assert.equal(standardName(name), weight);

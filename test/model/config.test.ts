@@ -22,6 +22,24 @@ describe('gpt2Config', () => {
     assert.equal(gpt2Config({ task_specific_params: 1 }).task_specific_params, 1);
   });
 
+  it("takes the general names of transformers' configurations for its own", () => {
+    const general = {
+      hidden_size: 128,
+      num_hidden_layers: 3,
+      num_attention_heads: 2,
+      max_position_embeddings: 40,
+      n_positions: 30,
+      bos_token_id: null,
+    };
+    const config = gpt2Config(general);
+    assert.deepEqual(
+      [config.n_embd, config.n_layer, config.n_head, config.n_positions, config.bos_token_id],
+      [128, 3, 2, 30, 50256],
+    );
+    assert.ok(!('hidden_size' in config));
+    assert.throws(() => gpt2Config({ hidden_size: 'wide' }), /n_embd: /);
+  });
+
   const refused: readonly (readonly [unknown, RegExp])[] = [
     [{ n_embd: 10, n_head: 3 }, /^x\.json: n_embd 10 is not a multiple of n_head 3\.$/],
     [{ n_layer: 0 }, /^x\.json is not one of a GPT-2 model: n_layer: /],

@@ -47,7 +47,7 @@ describe('loadVocabulary', () => {
       'two merges exchanged',
       'merges.txt',
       swapLines,
-      /merge 1 is not the one that vocab\.json needs/,
+      /merge 1 is not the one that the vocabulary needs/,
     ],
     ['a merge missing', 'merges.txt', (text) => text.split('\n').slice(0, -2).join('\n'), /merge/],
     ['a merge too many', 'merges.txt', (text) => `${text}a b\n`, /merge/],
