@@ -1,6 +1,7 @@
 # dialogpt on the CPU. Built from the lockfile with scripts off; runs as a user without rights.
 #
 #   docker build -t dialogpt .
+#   docker run -p 8000:8000 -e DIALOGPT_API_KEY=secret dialogpt serve --host 0.0.0.0
 #   docker run -p 8000:8000 -v "$PWD/my-model:/models/my-model:ro" -e DIALOGPT_API_KEY=secret \
 #     dialogpt serve --model /models/my-model --host 0.0.0.0
 FROM node:22-bookworm-slim AS build
@@ -19,6 +20,7 @@ ENV NODE_ENV=production HF_HOME=/models/hub
 WORKDIR /app
 COPY package.json LICENSE ./
 COPY corpus ./corpus
+COPY models ./models
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
 COPY --from=build /app/dist/web ./dist/web
