@@ -6,6 +6,8 @@ export interface ModelFiles {
   readonly config: unknown;
   /** What is in `vocab.json`. */
   readonly vocabulary: unknown;
+  /** What is in `generation_config.json`: how the model replies where nothing is said. */
+  readonly generation?: unknown;
   /** The text of `merges.txt`. */
   readonly merges: string;
   /** The bytes of `model.safetensors`. */
@@ -38,39 +40,57 @@ export interface FetchOptions {
  */
 export async function fetchModel(folder: string, options: FetchOptions = {}): Promise<ModelFiles> {
   const base = folder.endsWith('/') ? folder : `${folder}/`;
-  const [config, vocabulary, merges] = await Promise.all([
+  const [config, vocabulary, merges, generation] = await Promise.all([
     json(base, 'config.json', options),
     json(base, 'vocab.json', options),
     ask(base, 'merges.txt', options).then((response) => response.text()),
+    jsonIfAny(base, 'generation_config.json', options),
   ]);
   const response = await ask(base, 'model.safetensors', options);
-  return { config, vocabulary, merges, weights: await allBytes(response, options.onProgress) };
+  const weights = await allBytes(response, options.onProgress);
+  return { config, vocabulary, merges, generation, weights };
 }
 
 async function ask(base: string, name: string, options: FetchOptions): Promise<Response> {
-  const url = base + name;
-  const { headers = {}, signal } = options;
-  let response: Response;
+  const response = await answer(base + name, options);
+  if (response.ok) return response;
+  throw refused(response, base + name);
+}
+
+async function answer(url: string, { headers = {}, signal }: FetchOptions): Promise<Response> {
   try {
-    response = await fetch(url, { headers, ...(signal === undefined ? {} : { signal }) });
+    return await fetch(url, { headers, ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
     signal?.throwIfAborted();
     throw new UserError(`${url} cannot be fetched: ${messageOf(error)}.`, { cause: error });
   }
-  if (response.ok) return response;
-  throw new UserError(`${url} cannot be fetched: the server answered ${response.status}.`);
+}
+
+function refused({ status }: Response, url: string): UserError {
+  return new UserError(`${url} cannot be fetched: the server answered ${status}.`);
+}
+
+/** A file that a folder may lack. */
+async function jsonIfAny(base: string, name: string, options: FetchOptions): Promise<unknown> {
+  const response = await answer(base + name, options);
+  // Servers of single pages answer with their page where there is no file.
+  const page = response.headers.get('content-type')?.startsWith('text/html') === true;
+  if (response.status === 404 || (response.ok && page)) return undefined;
+  if (!response.ok) throw refused(response, base + name);
+  return parsed(response, base + name, options);
 }
 
 async function json(base: string, name: string, options: FetchOptions): Promise<unknown> {
-  const response = await ask(base, name, options);
+  return parsed(await ask(base, name, options), base + name, options);
+}
+
+async function parsed(response: Response, url: string, options: FetchOptions): Promise<unknown> {
   try {
     const value: unknown = await response.json();
     return value;
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw new UserError(`${base}${name} is not valid JSON (${messageOf(error)}).`, {
-      cause: error,
-    });
+    throw new UserError(`${url} is not valid JSON (${messageOf(error)}).`, { cause: error });
   }
 }
 

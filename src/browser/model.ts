@@ -7,8 +7,10 @@ import {
   type Reader,
   type ReplyCandidate,
   type ReplySummary,
+  parseModelDefaults,
   SharedDecoder,
   streamReply,
+  withDefaults,
 } from '../decoding/portable.js';
 import { gpt2Config } from '../model/index.js';
 import { WebSession, type WebSessionOptions } from '../runtime/web-session.js';
@@ -38,11 +40,13 @@ export class BrowserModel implements AsyncDisposable {
   readonly #cache: CachedReader;
   readonly #decoder: SharedDecoder;
   readonly #tokenizer: Tokenizer;
+  readonly #defaults: GenerationOptions;
 
-  private constructor(cache: CachedReader, tokenizer: Tokenizer) {
+  private constructor(cache: CachedReader, tokenizer: Tokenizer, defaults: GenerationOptions) {
     this.#cache = cache;
     this.#decoder = new SharedDecoder(cache);
     this.#tokenizer = tokenizer;
+    this.#defaults = defaults;
   }
 
   /** The most tokens that the model reads, the reply included. */
@@ -67,6 +71,9 @@ export class BrowserModel implements AsyncDisposable {
       vocabulary: 'vocab.json',
       merges: 'merges.txt',
     });
+    const own = parseModelDefaults(files.generation ?? {}, 'generation_config.json');
+    // There is no model here that ranks candidates, and they would hold back the stream.
+    const defaults = withDefaults(own.options, { numCandidates: 1, rerank: 'none' });
     const weights = await weightsInMemory(config, files.weights, 'model.safetensors');
     const cache = await CachedReader.open(
       weights,
@@ -83,11 +90,12 @@ export class BrowserModel implements AsyncDisposable {
         ),
       { slots },
     );
-    return new BrowserModel(cache, new Tokenizer(vocabulary));
+    return new BrowserModel(cache, new Tokenizer(vocabulary), defaults);
   }
 
   /**
-   * Replies to a conversation, piece by piece, as `DialogModel.reply` does.
+   * Replies to a conversation, piece by piece, as `DialogModel.reply` does: as its
+   * `generation_config.json` says where nothing is said.
    *
    * @param history the turns so far, oldest first; the last is the one to reply to
    * @throws UserError if an option cannot be, or there is nothing to reply to.
@@ -97,6 +105,7 @@ export class BrowserModel implements AsyncDisposable {
     { signal, onCandidates, onIntervention, onSummary, ...options }: BrowserReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     generationOptions(options);
+    const asked = withDefaults(this.#defaults, options);
     const reader: Reader = {
       config: this.#decoder.config,
       read: (sequences) => {
@@ -105,7 +114,7 @@ export class BrowserModel implements AsyncDisposable {
       },
     };
     try {
-      yield* streamReply(reader, this.#tokenizer, history, options, {
+      yield* streamReply(reader, this.#tokenizer, history, asked, {
         ...(onCandidates === undefined ? {} : { onCandidates }),
         ...(onIntervention === undefined ? {} : { onIntervention }),
         ...(onSummary === undefined ? {} : { onSummary }),

@@ -91,6 +91,7 @@ function serviceCommand({ name, title, variable, tokenHelp, start }: Service): C
       await using model = await loadModel(path, {
         ...(await speakerOptions(flags, path)),
         slots: flags.slots,
+        warmUp: true,
       });
       const { BotMemory } = await import('../serving/bots/memory.js');
       const memory = await BotMemory.open(flags.memory);

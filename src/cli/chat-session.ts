@@ -45,6 +45,8 @@ export interface ChatSettings {
   readonly greeting?: string | undefined;
   /** Whether all candidates are shown before each reply. */
   readonly showCandidates?: boolean;
+  /** What `/candidates` ranks by where nothing else is set: the models that are loaded beside. */
+  readonly ranking?: GenerationOptions['rerank'];
 }
 
 /** One conversation of a person with a model, and the commands about it. */
@@ -53,19 +55,21 @@ export class ChatSession {
   readonly #output: ChatOutput;
   readonly #greeting: string | undefined;
   readonly #showCandidates: boolean;
+  readonly #ranking: GenerationOptions['rerank'];
   #options: GenerationOptions;
   #history: string[];
   #retries = 0;
 
   constructor(
     model: Pick<DialogModel, 'reply'>,
-    { options, greeting, showCandidates = false }: ChatSettings,
+    { options, greeting, showCandidates = false, ranking }: ChatSettings,
     output: ChatOutput,
   ) {
     this.#model = model;
     this.#options = options;
     this.#greeting = greeting;
     this.#showCandidates = showCandidates;
+    this.#ranking = ranking;
     this.#output = output;
     this.#history = this.#opening();
   }
@@ -173,7 +177,11 @@ export class ChatSession {
       throw new UserError(`/candidates ${count}: give a whole number of at least 1.`);
     }
     const number = wanted ?? Math.max(this.#options.numCandidates ?? 1, DEFAULT_CANDIDATES);
-    const options = withOption(this.#options, 'numCandidates', number);
+    const ranked = this.#options.rerank === undefined && number > 1 ? this.#ranking : undefined;
+    const options = {
+      ...withOption(this.#options, 'numCandidates', number),
+      ...(ranked === undefined ? {} : { rerank: ranked }),
+    };
     const pieces = this.#model.reply(before, {
       ...options,
       signal,

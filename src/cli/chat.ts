@@ -2,7 +2,7 @@ import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
 import { messageOf, UserError } from '../base/errors.js';
 import { DEFAULT_MODEL } from '../checkpoint/index.js';
-import { loadModel } from '../decoding/index.js';
+import { loadModel, type LoadOptions, readModelDefaults } from '../decoding/index.js';
 import { errors, output } from './colors.js';
 import { wholeNumber } from './arguments.js';
 import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-session.js';
@@ -35,7 +35,7 @@ export function chatCommand(): CommandUnknownOpts {
   return commandWithGenerationFlags('chat')
     .description('talk to a model in the terminal')
     .option('--model <name>', `the model: ${MODEL_HELP}`, DEFAULT_MODEL)
-    .option('--once', 'reply to one line and leave')
+    .option('--once', 'reply to one message and leave')
     .option('--greeting <text>', 'what the model says first')
     .option('--self [turns]', 'the model talks to itself, from the greeting on', wholeNumber(1))
     .option('--show-candidates', 'show all candidates with their scores on standard error')
@@ -50,8 +50,11 @@ export function chatCommand(): CommandUnknownOpts {
       const { self, greeting } = flags;
       const showCandidates = flags.showCandidates === true;
       const path = await findModel(flags.model);
-      await using model = await loadModel(path, await speakerOptions(flags, path));
-      const session = new ChatSession(model, { options, greeting, showCandidates }, terminalOutput);
+      const loading = await speakerOptions(flags, path);
+      await using model = await loadModel(path, loading);
+      const ranking = await rankingOf(loading, path);
+      const settings = { options, greeting, showCandidates, ranking };
+      const session = new ChatSession(model, settings, terminalOutput);
       if (self !== undefined) {
         await talkToItself(session, typeof self === 'number' ? self : SELF_TURNS);
         return;
@@ -65,6 +68,21 @@ export function chatCommand(): CommandUnknownOpts {
         await answerLines(session, flags.once === true);
       }
     });
+}
+
+/** What candidates can be ranked by with the models that are loaded; undefined if by nothing. */
+async function rankingOf(
+  { rankers = [], reverseModel }: LoadOptions,
+  path: string,
+): Promise<'ranker' | 'mmi' | undefined> {
+  if (rankers.length > 0) return 'ranker';
+  const reverse = reverseModel ?? (await readModelDefaults(path)).reverseModel;
+  return reverse === undefined ? undefined : 'mmi';
+}
+
+/** Whether `--once` has had the line that it replies to: empty lines and commands are none. */
+function isMessage(line: string): boolean {
+  return /^\s*[^\s/]/.test(line);
 }
 
 /** Both sides are the model; the history alone tells them apart. */
@@ -89,7 +107,7 @@ async function answerLines(session: ChatSession, once: boolean): Promise<void> {
   const lines = createInterface({ input: process.stdin });
   for await (const line of lines) {
     if (!(await session.take(line, signal))) break;
-    if (once && line.trim() !== '') break;
+    if (once && isMessage(line)) break;
   }
   lines.close();
 }
@@ -123,7 +141,7 @@ async function talk(
     replying = new AbortController();
     try {
       if (!(await session.take(line, replying.signal))) break;
-      if (once && line.trim() !== '') break;
+      if (once && isMessage(line)) break;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       terminalOutput.note(messageOf(error));

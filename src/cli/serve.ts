@@ -52,9 +52,8 @@ export function serveCommand(): CommandUnknownOpts {
     .option('--persona <lines...>', 'what the speaker is like, where a request does not say')
     .option(
       '--max-history-turns <turns>',
-      'turns of a conversation to read (0: all that fit)',
+      "turns of a conversation to read (0 is all that fit; the model's own, or all)",
       wholeNumber(0),
-      0,
     )
     .option(
       '--conversations <file>',
@@ -86,8 +85,8 @@ Examples:
       if (flags.port > 65535) throw new UsageError('--port: ports end at 65535.');
       const { model, reverseModel, ranker } = flags;
       const defaults: GenerationOptions = {
-        maxHistoryTurns: flags.maxHistoryTurns,
         ...defined({
+          maxHistoryTurns: flags.maxHistoryTurns,
           safety: flags.safety,
           persona: flags.persona,
           blockList: flags.blockList === undefined ? undefined : await blockedIn(flags.blockList),

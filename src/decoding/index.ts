@@ -5,7 +5,8 @@ export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
 export { OnnxClassifier } from './classifier.js';
 export { parseContext, readContexts } from './contexts.js';
-export { type ModelDefaults, readModelDefaults, withDefaults } from './model-defaults.js';
+export { type ModelDefaults, withDefaults } from './model-defaults.js';
+export { readGenerationConfig, readModelDefaults } from './stored-defaults.js';
 export {
   DialogModel,
   type FindOptions,

@@ -1,11 +1,7 @@
-import { join } from 'node:path';
 import { z } from 'zod';
 import { describeIssue, UserError } from '../base/errors.js';
-import { exists, readJson } from '../base/files.js';
 import { defined } from '../base/objects.js';
 import { type GenerationOptions, generationOptions } from './options.js';
-
-const FILE = 'generation_config.json';
 
 const number = z.number().nullish();
 
@@ -43,17 +39,16 @@ export interface ModelDefaults {
 }
 
 /**
- * Reads how a model replies where nothing else is asked for: the `generation_config.json` in its
- * folder, with Hugging Face's names, and `num_candidates`, `rerank`, `reverse_model` and
- * `max_history_turns` besides. What else is in the file is left alone.
+ * How a model replies where nothing else is asked for, as a `generation_config.json` says: Hugging
+ * Face's names, and `num_candidates`, `rerank`, `reverse_model` and `max_history_turns` besides. What
+ * else is in the file is left alone.
  *
- * @param path the folder or file that the model was loaded from; a file has no defaults.
- * @throws UserError naming the file where an option in it cannot be.
+ * @param content what is in the file
+ * @param file how errors name it
+ * @throws UserError where an option in it cannot be.
  */
-export async function readModelDefaults(path: string): Promise<ModelDefaults> {
-  const file = join(path, FILE);
-  if (!(await exists(file))) return { options: {} };
-  const parsed = fileSchema.safeParse(await readJson(file));
+export function parseModelDefaults(content: unknown, file: string): ModelDefaults {
+  const parsed = fileSchema.safeParse(content);
   if (!parsed.success) throw new UserError(`${file}: ${describeIssue(parsed.error)}; mend it.`);
   const said = parsed.data;
   const given = <T>(value: T | null | undefined): T | undefined => value ?? undefined;

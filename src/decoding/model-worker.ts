@@ -5,13 +5,17 @@ import { z } from 'zod';
 import { UserError } from '../base/errors.js';
 import { loadCheckpoint, loadRanker, openForDecoding } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
 import { OnnxClassifier } from './classifier.js';
 import { Decoder } from './decoder.js';
 import { END, loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
-import { SharedDecoder } from './reader.js';
-import type { ReplyServices } from './reply.js';
+import { type Reader, SharedDecoder } from './reader.js';
+import { type ReplyServices, streamReply } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
 import { failure, type Helpers, Service } from './service.js';
+
+/** Tokens of the reply that a model gives to itself before it is ready. */
+const WARM_UP_TOKENS = 4;
 
 /** Replies generated side by side, unless said otherwise. */
 const DEFAULT_SLOTS = 8;
@@ -37,6 +41,16 @@ async function loadRerankers(
   };
 }
 
+/**
+ * The first reply is the slowest: ONNX Runtime reserves its memory, what is known of all tokens is
+ * gathered, and the engine has compiled nothing yet.
+ */
+async function warmUp(decoder: Reader, tokenizer: Tokenizer): Promise<void> {
+  // Of one turn that begins no conversation, so that nothing is taken for known afterwards.
+  const reply = streamReply(decoder, tokenizer, ['.'], { maxNewTokens: WARM_UP_TOKENS });
+  while ((await reply.next()).done !== true);
+}
+
 async function start(): Promise<Info> {
   const { path, options: loading } = startSchema.parse(workerData);
   const { device, threads, exact = false, dtype = 'fp32', slots = DEFAULT_SLOTS } = loading;
@@ -57,6 +71,7 @@ async function start(): Promise<Info> {
       ? {}
       : { classifier: await OnnxClassifier.load(safetyClassifier) }),
   };
+  if (loading.warmUp === true) await warmUp(decoder, tokenizer);
   const limit = pLimit(slots);
   parentPort?.on('message', (message: unknown) => {
     if (message === END) {

@@ -3,7 +3,6 @@ import { ReadableStream } from 'node:stream/web';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { messageOf, UserError } from '../base/errors.js';
 import { DEFAULT_MODEL, type HubOptions, resolveModel } from '../checkpoint/index.js';
-import { readModelDefaults } from './model-defaults.js';
 import { generationOptions, type GenerationOptions } from './options.js';
 import {
   END,
@@ -15,6 +14,7 @@ import {
 } from './protocol.js';
 import type { ReplyCandidate, ReplySummary } from './reply.js';
 import type { Intervention } from './safety.js';
+import { readModelDefaults } from './stored-defaults.js';
 
 export type { LoadOptions };
 

@@ -30,6 +30,11 @@ export const loadOptionsSchema = z.object({
   dtype: z.enum(DECODING_TYPES).exactOptional(),
   /** How many replies are generated side by side; others wait for their turn. 8 unless given. */
   slots: z.int().min(1).exactOptional(),
+  /**
+   * Whether it says a word to itself before it is ready, so that its first reply is as fast as the
+   * others: for programs that wait for people.
+   */
+  warmUp: z.boolean().exactOptional(),
   /** A model of reversed conversations, for `rerank: 'mmi'`. */
   reverseModel: z.string().exactOptional(),
   /** How it replies where a task does not say; the model's own defaults unless given. */

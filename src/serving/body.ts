@@ -46,6 +46,13 @@ function fieldError({ issues: [issue] }: z.ZodError): ApiError {
     );
   }
   const path = pathText(issue.path);
+  if (
+    path !== '' &&
+    issue.code === 'invalid_type' &&
+    issue.message.endsWith('received undefined')
+  ) {
+    return badField(path, `Missing required parameter: '${path}'.`, 'missing_required_parameter');
+  }
   return path === ''
     ? new ApiError(400, `The body must be a JSON object: ${issue.message}.`)
     : badField(path, `Invalid value for '${path}': ${issue.message}.`, 'invalid_value');

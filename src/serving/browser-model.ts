@@ -1,8 +1,12 @@
 import { ReadableStream } from 'node:stream/web';
+import { z } from 'zod';
 import { type DecodingType, type PortableFolder, portableFolder } from '../checkpoint/index.js';
+import { readGenerationConfig } from '../decoding/index.js';
 import type { Extension } from './app.js';
 import { addPath } from './context.js';
 import { ApiError } from './errors.js';
+
+const objectSchema = z.record(z.string(), z.unknown());
 
 /** The files that {@link browserModel} gives out. */
 const FILES = ['config.json', 'vocab.json', 'merges.txt', 'model.safetensors'] as const;
@@ -26,6 +30,14 @@ export function browserModel(path: string, dtype: DecodingType): Extension {
     }
   };
   return (app) => {
+    addPath(app, '/api/model/generation_config.json', {
+      GET: async (context) => {
+        const content = objectSchema.parse(await readGenerationConfig(path));
+        context.header('cache-control', 'no-cache');
+        // The model that ranks candidates is on the server alone, perhaps under its path.
+        return context.json({ ...content, reverse_model: undefined });
+      },
+    });
     for (const name of FILES) {
       addPath(app, `/api/model/${name}`, {
         GET: async (context) => {

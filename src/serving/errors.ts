@@ -64,14 +64,27 @@ export function toApiError(error: unknown): ApiError {
 function fromUserError(error: UserError): ApiError {
   const [, option, reason] = /^Generation option (\w+)[^:]*: (.*)$/s.exec(error.message) ?? [];
   if (option === undefined || reason === undefined) {
+    if (/^The prompt has \d+ tokens/.test(error.message)) {
+      return badField('prompt', error.message, 'context_length_exceeded');
+    }
+    if (error.message.startsWith('The prompt ')) {
+      return badField('prompt', error.message, 'invalid_value');
+    }
     return new ApiError(400, messageOf(error), { cause: error });
   }
   const fields = reason.replace(/\b[a-z]+(?:[A-Z][a-z]*)+\b/g, fieldName);
   return badField(fieldName(option), `${fieldName(option)}: ${fields}`);
 }
 
+/** Options that the API calls otherwise than their name in snake case. */
+const FIELDS: Readonly<Record<string, string>> = {
+  max_new_tokens: 'max_tokens',
+  min_new_tokens: 'min_tokens',
+  num_return_sequences: 'num_candidates',
+};
+
 /** An option's name as the API's field. */
 function fieldName(option: string): string {
   const name = option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return name === 'max_new_tokens' ? 'max_tokens' : name;
+  return FIELDS[name] ?? name;
 }

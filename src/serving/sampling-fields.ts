@@ -21,7 +21,9 @@ export const samplingFields = {
   n: z.int().min(1).max(MOST_CHOICES).default(1),
   seed: z.int().optional().describe('Makes the answer repeatable.'),
   stop: z
-    .union([z.string(), z.array(z.string()).max(4)])
+    .union([z.string(), z.array(z.string()).max(4)], {
+      error: 'it takes a string, or an array of up to four',
+    })
     .optional()
     .describe('Up to four strings that end the answer; they are not part of it.'),
   temperature: z.number().min(0).max(2).optional().describe('0 takes the likeliest token always.'),

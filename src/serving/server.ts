@@ -100,12 +100,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     { level: options.logLevel ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination(2),
   );
-  const { reverseModel } = await readModelDefaults(options.model);
+  const { reverseModel, options: own } = await readModelDefaults(options.model);
   const loading = { ...(reverseModel === undefined ? {} : { reverseModel }), ...options.loading };
   const metrics = new Metrics();
   const slots = loading.slots ?? DEFAULT_SLOTS;
   const pool = await ModelPool.start({
-    load: () => loadModel(options.model, { ...loading, slots }),
+    load: () => loadModel(options.model, { warmUp: true, ...loading, slots }),
     slots,
     maxQueue: options.maxQueue ?? 64,
     observer: {
@@ -128,8 +128,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ...(loading.reverseModel === undefined ? [] : (['mmi'] as const)),
       ...((loading.rankers ?? []).length === 0 ? [] : (['ranker'] as const)),
     ],
-    // Candidates to choose from would hold back a stream; a request may ask for them.
-    defaults: { numCandidates: 1, rerank: 'none', ...options.defaults },
+    defaults: {
+      // Candidates to choose from would hold back a stream; a request may ask for them.
+      numCandidates: 1,
+      rerank: 'none',
+      // A client sends what it wants to be read.
+      maxHistoryTurns: own.maxHistoryTurns ?? 0,
+      ...options.defaults,
+    },
     log,
     logMessages: options.logMessages ?? false,
     created: Math.floor(Date.now() / 1000),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ChatSession, completeLine } from '../../src/cli/chat-session.js';
@@ -18,7 +18,7 @@ const seeded = [...short, '--seed', '1'];
 const { signal } = new AbortController();
 
 /** A session with a model that numbers its replies; what it was asked and what was said. */
-function session(greeting?: string) {
+function session(greeting?: string, ranking?: 'mmi') {
   const asked: { readonly history: readonly string[]; readonly options: ReplyOptions }[] = [];
   const said: string[] = [];
   const notes: string[] = [];
@@ -32,7 +32,7 @@ function session(greeting?: string) {
   };
   const chat = new ChatSession(
     model,
-    { options: { seed: 3 }, greeting },
+    { options: { seed: 3 }, greeting, ranking },
     { say: (text) => said.push(text), note: (text) => notes.push(text) },
   );
   return { chat, asked, said, notes };
@@ -68,6 +68,16 @@ describe('a chat', () => {
     assert.deepEqual(notes, ['  final 0.5000  best']);
     assert.deepEqual(chat.history, ['one', 'reply 1']);
     await assert.rejects(chat.take('/candidates many', signal), /whole number/);
+  });
+
+  it('ranks candidates by what is there for it, unless told otherwise', async () => {
+    const { chat, asked } = session(undefined, 'mmi');
+    await chat.take('one', signal);
+    for (const command of ['/candidates 7', '/candidates 1', '/set rerank none', '/candidates']) {
+      await chat.take(command, signal);
+    }
+    const rankings = asked.map(({ options }) => options.rerank);
+    assert.deepEqual(rankings, [undefined, 'mmi', undefined, 'none']);
   });
 
   it('changes options and persona', async () => {
@@ -139,6 +149,26 @@ describe('dialogpt chat', () => {
     assert.equal(all.stdout.trimEnd().split('\n').length, 2);
     const once = await runCommand([...seeded, '--once'], { input: '\nhello\nno\n' });
     assert.equal(once.stdout, `${all.stdout.split('\n')[0] ?? ''}\n`);
+  });
+
+  it('does commands before the message of --once', async () => {
+    const input = '/set seed 1\nhello\nno\n';
+    const once = await runCommand([...short, '--once'], { input });
+    const plain = await runCommand([...seeded, '--once'], { input: 'hello\n' });
+    assert.equal(once.code, 0, once.stderr);
+    assert.match(once.stdout, /\S/);
+    assert.equal(once.stdout, plain.stdout);
+  });
+
+  it('shows the scores of a model that names its reverse model', async (context) => {
+    const folder = join(await temporaryFolder(context), 'model');
+    await cp(golden('ranking', 'reverse'), folder, { recursive: true });
+    const own = { reverse_model: golden('ranking', 'reverse') };
+    await writeFile(join(folder, 'generation_config.json'), JSON.stringify(own));
+    const flags = ['chat', '--model', folder, '--threads', '1', '--max-new-tokens', '5'];
+    const { code, stderr } = await runCommand(flags, { input: 'hello\n/candidates 3\n' });
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr.match(/^ {2}(?:\w+ -?\d+\.\d+ {2})+/gm)?.length, 3, stderr);
   });
 
   it('reads commands from a pipe, and ends at one that there is not', async () => {

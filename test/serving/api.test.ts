@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { z } from 'zod';
 import { at } from '../../src/base/arrays.js';
+import { saveCheckpoint } from '../../src/checkpoint/index.js';
 import { loadModel } from '../../src/decoding/index.js';
 import { type RunningServer, startServer } from '../../src/serving/index.js';
+import { temporaryFolder } from '../support/files.js';
 import {
   type Answer,
   chat,
+  checkpoint,
   errorSchema,
   HELLO,
   messagesOf,
@@ -14,6 +19,7 @@ import {
   PLAIN,
   post,
   savedModel,
+  servedModel,
   tokenizer,
 } from '../support/serving.js';
 
@@ -382,6 +388,8 @@ describe("the server's API", () => {
     ['beams and several choices', { num_beams: 2, n: 2 }, 400, 'n'],
     ['options that contradict', { num_beams: 2, temperature: 0.5 }, 400, 'temperature'],
     ['a ranker that is not there', { num_candidates: 2, rerank: 'ranker' }, 400, 'rerank'],
+    ['candidates without chance', { num_candidates: 2, temperature: 0 }, 400, 'num_candidates'],
+    ['more tokens than there may be', { min_tokens: 20 }, 400, 'min_tokens'],
     ['another model', { model: 'gpt-4' }, 404, 'model'],
   ];
   for (const [name, fields, status, param] of refused) {
@@ -393,20 +401,64 @@ describe("the server's API", () => {
     });
   }
 
+  it('says which field is missing, and what one takes', async () => {
+    for (const [body, message, code] of [
+      [{ messages: HELLO }, "Missing required parameter: 'model'.", 'missing_required_parameter'],
+      [{ model: 'tiny' }, "Missing required parameter: 'messages'.", 'missing_required_parameter'],
+      [
+        chat({ messages: [{ content: 'x' }] }),
+        "Invalid value for 'messages[0].role': ",
+        'invalid_value',
+      ],
+      [
+        chat({ stop: 5 }),
+        "Invalid value for 'stop': it takes a string, or an array of up to four.",
+        'invalid_value',
+      ],
+    ] as const) {
+      const answer = await post(server, '/v1/chat/completions', body);
+      const { error } = errorSchema.parse(answer.body);
+      assert.equal(answer.status, 400);
+      assert.ok(error.message.startsWith(message), error.message);
+      assert.equal(error.code, code);
+    }
+  });
+
+  it('reads all turns that fit, or as many as its model says', async (context) => {
+    const messages = ['one', 'two', 'three'].map((content, index) => ({
+      role: index === 1 ? 'assistant' : 'user',
+      content,
+    }));
+    const count = async (path: string, defaults = {}) => {
+      const own = await servedModel(context, { model: path, modelNames: ['tiny'], defaults });
+      const answer = await post(own, '/v1/chat/completions', chat({ messages }));
+      return answerSchema.parse(answer.body).usage.prompt_tokens;
+    };
+    const path = join(await temporaryFolder(context), 'own');
+    await saveCheckpoint(path, checkpoint);
+    const all = await count(path);
+    await writeFile(join(path, 'generation_config.json'), '{ "max_history_turns": 1 }');
+    assert.equal(await count(path), tokenizer.encode('three').length + 1);
+    assert.equal(await count(path, { maxHistoryTurns: 0 }), all);
+    assert.ok(all > tokenizer.encode('three').length + 1);
+  });
+
   it('refuses completions that cannot be', async () => {
     const base = { model: 'tiny', prompt: 'hello' };
     const cases: readonly (readonly [Record<string, unknown>, string | null])[] = [
       [{ suffix: 'x' }, 'suffix'],
       [{ n: 3, best_of: 2 }, 'best_of'],
       [{ best_of: 2, stream: true }, 'best_of'],
-      [{ prompt: [99999] }, null],
-      [{ prompt: 'hello '.repeat(2000) }, null],
+      [{ prompt: [99999] }, 'prompt'],
+      [{ prompt: 'hello '.repeat(2000) }, 'prompt'],
     ];
     for (const [fields, param] of cases) {
       const { status, body } = await post(server, '/v1/completions', { ...base, ...fields });
       assert.equal(status, 400, JSON.stringify(fields));
       assert.equal(errorSchema.parse(body).error.param, param);
     }
+    const long = await post(server, '/v1/completions', { ...base, prompt: 'hello '.repeat(2000) });
+    assert.equal(errorSchema.parse(long.body).error.code, 'context_length_exceeded');
     const none = await post(server, '/v1/rerank', { query: 'x', documents: ['y'] });
     assert.equal(none.status, 404);
   });

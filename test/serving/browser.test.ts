@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { UserError } from '../../src/base/errors.js';
-import { type BrowserModel, loadModel } from '../../src/browser/index.js';
+import {
+  type BrowserModel,
+  fetchModel,
+  type GenerationOptions,
+  loadModel,
+} from '../../src/browser/index.js';
 import { portableFolder, saveCheckpoint, saveInt8Checkpoint } from '../../src/checkpoint/index.js';
 import { Random } from '../../src/base/random.js';
 import { LoraAdapter } from '../../src/model/index.js';
@@ -19,6 +28,9 @@ import { temporaryFolder } from '../support/files.js';
 import { checkpoint, savedModel, servedModel } from '../support/serving.js';
 
 const GREEDY = { doSample: false, maxNewTokens: 12 };
+
+/** The same in a `generation_config.json` that draws, as candidates need it. */
+const GREEDY_FILE = { top_k: 1, max_new_tokens: 12 };
 
 /** The page where replies can be foreseen. */
 const PAGE = `/browser?options=${encodeURIComponent(JSON.stringify(GREEDY))}`;
@@ -82,9 +94,9 @@ async function loadedAsInBrowser(path: string, dtype: 'fp32' | 'int8'): Promise<
   return loadModel(contained, { threads: 1 });
 }
 
-async function replyOf(loaded: BrowserModel): Promise<string> {
+async function replyOf(loaded: BrowserModel, options: GenerationOptions = GREEDY): Promise<string> {
   let reply = '';
-  for await (const piece of loaded.reply(['hello there'], GREEDY)) reply += piece;
+  for await (const piece of loaded.reply(['hello there'], options)) reply += piece;
   return reply;
 }
 
@@ -104,6 +116,39 @@ describe('a model as a browser loads it', () => {
       const exact = dtype === 'fp32';
       const [, expected] = await repliesInNode(path, ['hello there'], { dtype, exact });
       assert.equal(await replyOf(loaded), expected, path);
+    }
+  });
+
+  it('replies as its own generation_config.json says where nothing is said', async (context) => {
+    const path = join(await temporaryFolder(context), 'own');
+    await saveCheckpoint(path, checkpoint);
+    const own = { ...GREEDY_FILE, num_candidates: 4, rerank: 'mmi', reverse_model: path };
+    await writeFile(join(path, 'generation_config.json'), JSON.stringify(own));
+    const server = await served(context, path);
+    const folder = `${server.url}/api/model`;
+    const told: unknown = await (await fetch(`${folder}/generation_config.json`)).json();
+    assert.deepEqual(told, { ...GREEDY_FILE, num_candidates: 4, rerank: 'mmi' });
+    await using loaded = await loadModel(folder, { threads: 1 });
+    const [, expected] = await repliesInNode(path, ['hello there']);
+    assert.equal(await replyOf(loaded, {}), expected);
+    assert.notEqual(await replyOf(loaded, { maxNewTokens: 3 }), expected);
+  });
+
+  it('does without a generation_config.json, on servers of single pages too', async (context) => {
+    const { files } = await portableFolder(model, 'fp32');
+    for (const status of [404, 200]) {
+      const server = createServer((request, response) => {
+        const file = files.find(({ name }) => request.url === `/${name}`);
+        if (file === undefined) {
+          response.writeHead(status, { 'content-type': 'text/html' }).end('<p>A page.</p>');
+        } else Readable.from(file.content()).pipe(response);
+      });
+      context.after(() => server.close());
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const address = server.address();
+      assert.ok(typeof address === 'object' && address !== null);
+      const fetched = await fetchModel(`http://127.0.0.1:${address.port}`);
+      assert.equal(fetched.generation, undefined);
     }
   });
 

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { z } from 'zod';
-import { messageOf, UserError } from '../../base/errors.js';
+import { messageOf, UserError, withFileErrors } from '../../base/errors.js';
 
 /** The most turns of a chat that are kept; the model reads far fewer. */
 const LONGEST = 200;
@@ -57,7 +57,8 @@ export class BotMemory {
    * @throws UserError if it is no such file.
    */
   static async open(file: string): Promise<BotMemory> {
-    await mkdir(dirname(file), { recursive: true });
+    const folder = dirname(file);
+    await withFileErrors(folder, () => mkdir(folder, { recursive: true }));
     try {
       const database = new Database(file);
       database.pragma('journal_mode = WAL');

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { z } from 'zod';
-import { messageOf, UserError } from '../../base/errors.js';
+import { messageOf, UserError, withFileErrors } from '../../base/errors.js';
 import {
   type Conversation,
   type ConversationChange,
@@ -60,7 +60,8 @@ export class ConversationStore {
    * @throws UserError if it is no file of conversations, or of a later version.
    */
   static async open(file: string): Promise<ConversationStore> {
-    await mkdir(dirname(file), { recursive: true });
+    const folder = dirname(file);
+    await withFileErrors(folder, () => mkdir(folder, { recursive: true }));
     try {
       const database = new Database(file);
       database.pragma('journal_mode = WAL');
