@@ -23,7 +23,7 @@ import {
   type RunningServer,
   type ServerOptions,
 } from '../../src/serving/index.js';
-import { launchBrowser, SOFTWARE_WEBGPU, withoutBrowser } from '../support/browser.js';
+import { launchBrowser, SOFTWARE_WEBGPU, withoutBrowser, newPage } from '../support/browser.js';
 import { temporaryFolder } from '../support/files.js';
 import { checkpoint, savedModel, servedModel } from '../support/serving.js';
 
@@ -198,7 +198,7 @@ describe('the page whose model computes in the browser', { skip: withoutBrowser 
 
   /** Opens the page and waits for the model; what the page complains of fails the test. */
   async function open(context: TestContext, url: string): Promise<Page> {
-    const page = await browser.newPage();
+    const page = await newPage(browser);
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => {
@@ -274,7 +274,7 @@ describe('the page whose model computes in the browser', { skip: withoutBrowser 
 
   it('asks for the key where the server wants one, and says what is wrong', async (context) => {
     const server = await served(context, model, 'fp32', { apiKeys: ['secret'] });
-    const page = await browser.newPage();
+    const page = await newPage(browser);
     context.after(() => page.close());
     await page.goto(`${server.url}/browser/`);
     await page.getByLabel('This server asks for its API key').fill('wrong');
@@ -283,7 +283,7 @@ describe('the page whose model computes in the browser', { skip: withoutBrowser 
     await page.getByRole('button', { name: 'Enter' }).click();
     await page.getByText('Everything is here').waitFor();
 
-    const broken = await browser.newPage();
+    const broken = await newPage(browser);
     context.after(() => broken.close());
     await broken.addInitScript("localStorage['dialogpt.key'] = 'secret'");
     await broken.route('**/model.safetensors', (route) => route.fulfill({ body: 'no weights' }));

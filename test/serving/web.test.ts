@@ -12,7 +12,7 @@ import {
   type RunningServer,
   type ServerOptions,
 } from '../../src/serving/index.js';
-import { launchBrowser, withoutBrowser } from '../support/browser.js';
+import { launchBrowser, withoutBrowser, newPage } from '../support/browser.js';
 import { temporaryFolder } from '../support/files.js';
 import { errorSchema, savedModel, servedModel } from '../support/serving.js';
 
@@ -154,7 +154,7 @@ describe('the chat page', { skip: withoutBrowser }, () => {
 
   /** Opens the page; what it complains of, or loads from elsewhere, fails the test. */
   async function open(context: TestContext, url: string, width = 1280): Promise<Page> {
-    const page = await browser.newPage({ viewport: { width, height: 800 } });
+    const page = await newPage(browser, { viewport: { width, height: 800 } });
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => {
@@ -295,7 +295,7 @@ describe('the chat page', { skip: withoutBrowser }, () => {
 
   it('asks for the key where the server wants one', async (context) => {
     const { server } = await served(context, { apiKeys: ['secret'] });
-    const page = await browser.newPage();
+    const page = await newPage(browser);
     context.after(() => page.close());
     await page.goto(server.url);
     await page.getByLabel('This server asks for its API key').fill('secret');

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const executable = [
   '/usr/bin/chromium',
@@ -17,6 +17,19 @@ export const SOFTWARE_WEBGPU = [
   '--enable-features=Vulkan',
   '--use-webgpu-adapter=swiftshader',
 ];
+
+/** How long a page may take before a test gives up: machines can be slow (milliseconds). */
+const PATIENCE = 120_000;
+
+/** A new page of a browser, which a slow machine has time for. */
+export async function newPage(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(PATIENCE);
+  return page;
+}
 
 /** Starts Chromium. */
 export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
