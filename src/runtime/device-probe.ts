@@ -1,6 +1,7 @@
 // Run as a program of its own by require-device.ts: runs a small graph on the device named by its first
 // argument, in half precision if the second is float16, and ends with an error message on standard
 // output if that fails.
+import './no-telemetry.js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf } from '../base/errors.js';
 import { add, cast, Graph, serialize } from '../graph/index.js';

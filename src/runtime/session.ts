@@ -1,3 +1,4 @@
+import './no-telemetry.js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Graph, serialize } from '../graph/index.js';
 import type { Device } from './devices.js';
