@@ -179,7 +179,7 @@ export interface DecodingModel {
  * Opens a language model to decode with, as {@link loadCheckpoint}, but without reading weights that
  * can be mapped where they lie; see {@link openGraphWeights}.
  */
-export async function openForDecoding(path: string, dtype: DecodingType): Promise<DecodingModel> {
+export async function openForDecoding(path: string, dtype?: DecodingType): Promise<DecodingModel> {
   const weights = await openGraphWeights(path, dtype);
   return { weights, tokenizer: await openTokenizer(path, weights.config) };
 }

@@ -20,10 +20,12 @@ import {
  * memory. `int8` takes 8-bit weights from the model's file if it is one of them, and else quantises the model once; see {@link int8File}.
  *
  * @param path a folder or file of weights, in any format
+ * @param wanted unless given, `int8` for a model that is stored so, and else `fp32`
  * @throws UserError where the file is damaged, or does not hold this model's tensors.
  */
-export async function openGraphWeights(path: string, dtype: DecodingType): Promise<GraphWeights> {
+export async function openGraphWeights(path: string, wanted?: DecodingType): Promise<GraphWeights> {
   const stored = await openParameters(path);
+  const dtype = wanted ?? (areStoredAs(stored.config, stored.sources, 'int8') ? 'int8' : 'fp32');
   if (areStoredAs(stored.config, stored.sources, dtype)) return weightsInFiles(stored, dtype);
   return dtype === 'fp32'
     ? memoryWeights(await loadParameters(path))

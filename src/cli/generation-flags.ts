@@ -19,7 +19,7 @@ const share = (value: number) => value > 0 && value <= 1;
 
 /** What `--dtype` is, for every command that loads a model to decode with. */
 export const DTYPE_HELP =
-  'what weights are while it computes (fp32); int8 is faster and a little less exact';
+  'what weights are while it computes (int8 where they are stored so, else fp32); int8 is faster and a little less exact';
 
 /** What the flags of {@link commandWithGenerationFlags} read. */
 export type GenerationFlags = Readonly<{

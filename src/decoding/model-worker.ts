@@ -53,7 +53,7 @@ async function warmUp(decoder: Reader, tokenizer: Tokenizer): Promise<void> {
 
 async function start(): Promise<Info> {
   const { path, options: loading } = startSchema.parse(workerData);
-  const { device, threads, exact = false, dtype = 'fp32', slots = DEFAULT_SLOTS } = loading;
+  const { device, threads, exact = false, dtype, slots = DEFAULT_SLOTS } = loading;
   const { defaults = {} } = loading;
   if (exact && dtype === 'int8') {
     throw new UserError('exact and dtype int8 contradict each other; leave out one.');
@@ -62,7 +62,7 @@ async function start(): Promise<Info> {
     ...(device === undefined ? {} : { device }),
     ...(threads === undefined ? {} : { threads }),
   };
-  const { weights, tokenizer } = await openForDecoding(path, dtype);
+  const { weights, tokenizer } = await openForDecoding(path, dtype ?? (exact ? 'fp32' : undefined));
   const decoder = new SharedDecoder(await Decoder.create(weights, { ...session, exact, slots }));
   const { safetyClassifier } = loading;
   const helpers: Helpers = {

@@ -26,7 +26,10 @@ export const loadOptionsSchema = z.object({
   threads: z.number().exactOptional(),
   /** Whether a reply may not depend on what is computed beside it; with `fp32` it never does. */
   exact: z.boolean().exactOptional(),
-  /** What its weights are: 32-bit numbers, unless `int8`, which is faster and a little different. */
+  /**
+   * What its weights are while it computes: 32-bit numbers, or `int8`, which is faster and a little
+   * different. Unless given, as they are stored, and 32-bit numbers where `exact` asks for it.
+   */
   dtype: z.enum(DECODING_TYPES).exactOptional(),
   /** How many replies are generated side by side; others wait for their turn. 8 unless given. */
   slots: z.int().min(1).exactOptional(),
