@@ -1,6 +1,7 @@
-import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { Composer } from '../components/composer';
+import { KeyForm } from '../components/key-form';
 import * as state from './state';
 
 const OPENERS = ['Hello! How are you?', 'What do you do for fun?', 'Seen a good film lately?'];
@@ -32,8 +33,24 @@ export function App(): JSX.Element {
           {failure.value}
         </p>
       )}
-      {stage.value.name === 'key' ? <KeyForm /> : <Log />}
-      <Composer />
+      {stage.value.name === 'key' ? (
+        <KeyForm
+          onKey={(given) => {
+            void state.useKey(given);
+          }}
+        />
+      ) : (
+        <Log />
+      )}
+      <Composer
+        busy={state.pending.value !== undefined}
+        ready={state.canReply.value}
+        onSend={(text) => void state.say(text)}
+        onStop={state.stop}
+        onKey={(key) => {
+          if (key === 'Escape') state.stop();
+        }}
+      />
     </main>
   );
 }
@@ -148,91 +165,5 @@ function Log(): JSX.Element {
         </div>
       )}
     </div>
-  );
-}
-
-/** Where one writes. */
-function Composer(): JSX.Element {
-  const text = useSignal('');
-  const field = useRef<HTMLTextAreaElement>(null);
-  const { canReply, pending } = state;
-  useEffect(() => {
-    if (canReply.value) field.current?.focus();
-  }, [canReply.value]);
-  const send = () => {
-    if (!canReply.value || text.value.trim() === '') return;
-    const content = text.value;
-    text.value = '';
-    void state.say(content);
-  };
-  return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <textarea
-        id="composer"
-        ref={field}
-        rows={1}
-        placeholder="Write a message"
-        aria-label="Message"
-        value={text.value}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
-        }}
-        onKeyDown={(event) => {
-          if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-            event.preventDefault();
-            send();
-          } else if (event.key === 'Escape') state.stop();
-        }}
-      />
-      {pending.value !== undefined ? (
-        <button key="stop" type="button" class="primary" onClick={state.stop}>
-          Stop
-        </button>
-      ) : (
-        <button
-          key="send"
-          type="submit"
-          class="primary"
-          disabled={!canReply.value || text.value.trim() === ''}
-        >
-          Send
-        </button>
-      )}
-    </form>
-  );
-}
-
-/** Asks for the API key, where the server wants one. */
-function KeyForm(): JSX.Element {
-  const key = useSignal('');
-  return (
-    <form
-      class="key"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void state.useKey(key.value.trim());
-      }}
-    >
-      <label>
-        This server asks for its API key
-        <input
-          type="password"
-          autocomplete="current-password"
-          value={key.value}
-          onInput={(event) => {
-            key.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      <button type="submit" class="primary">
-        Enter
-      </button>
-    </form>
   );
 }

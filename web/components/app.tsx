@@ -1,9 +1,9 @@
-import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { rememberKey } from '../api';
 import * as state from '../state';
-import { Composer, Conversation } from './conversation';
+import { Conversation, ConversationComposer } from './conversation';
+import { KeyForm } from './key-form';
 import { SettingsPanel } from './settings-panel';
 import { Sidebar } from './sidebar';
 
@@ -40,8 +40,17 @@ export function App(): JSX.Element {
             </button>
           </p>
         )}
-        {keyNeeded.value ? <KeyForm /> : <Conversation />}
-        <Composer />
+        {keyNeeded.value ? (
+          <KeyForm
+            onKey={(given) => {
+              rememberKey(given);
+              void state.attempt(state.start);
+            }}
+          />
+        ) : (
+          <Conversation />
+        )}
+        <ConversationComposer />
       </main>
       <SettingsPanel />
       {state.panel.value !== 'none' && (
@@ -108,35 +117,5 @@ function Header(): JSX.Element {
       )}
       {toggle('settings', 'Settings', '⚙')}
     </header>
-  );
-}
-
-/** Asks for the API key, where the server wants one. */
-function KeyForm(): JSX.Element {
-  const key = useSignal('');
-  return (
-    <form
-      class="key"
-      onSubmit={(event) => {
-        event.preventDefault();
-        rememberKey(key.value.trim());
-        void state.attempt(state.start);
-      }}
-    >
-      <label>
-        This server asks for its API key
-        <input
-          type="password"
-          autocomplete="current-password"
-          value={key.value}
-          onInput={(event) => {
-            key.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      <button type="submit" class="primary">
-        Enter
-      </button>
-    </form>
   );
 }

@@ -1,7 +1,7 @@
-import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import * as state from '../state';
+import { Composer } from './composer';
 import { MessageView } from './message';
 
 const OPENERS = ['Hello! How are you?', 'What do you do for fun?', 'Seen a good film lately?'];
@@ -58,58 +58,21 @@ function Welcome(): JSX.Element {
   );
 }
 
-/** Where one writes. */
-export function Composer(): JSX.Element {
-  const text = useSignal('');
-  const field = useRef<HTMLTextAreaElement>(null);
-  const id = state.current.value?.conversation.id;
+/** Where one writes in the conversation that is open. */
+export function ConversationComposer(): JSX.Element {
   const busy = state.pending.value !== undefined;
-  useEffect(() => {
-    field.current?.focus();
-  }, [id, busy]);
-  const send = () => {
-    const content = text.value;
-    if (content.trim() === '' || busy) return;
-    text.value = '';
-    void state.attempt(() => state.say(content));
-  };
   return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
+    <Composer
+      busy={busy}
+      ready={!busy}
+      topic={state.current.value?.conversation.id}
+      onSend={(text) => void state.attempt(() => state.say(text))}
+      onStop={state.stop}
+      onKey={(key, text) => {
+        if (key !== 'ArrowUp' || text !== '') return;
+        const edits = document.querySelectorAll<HTMLButtonElement>('.message.user .edit');
+        [...edits].at(-1)?.click();
       }}
-    >
-      <textarea
-        id="composer"
-        ref={field}
-        rows={1}
-        placeholder="Write a message"
-        aria-label="Message"
-        value={text.value}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
-        }}
-        onKeyDown={(event) => {
-          if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-            event.preventDefault();
-            send();
-          } else if (event.key === 'ArrowUp' && text.value === '') {
-            const edits = document.querySelectorAll<HTMLButtonElement>('.message.user .edit');
-            [...edits].at(-1)?.click();
-          }
-        }}
-      />
-      {busy ? (
-        <button key="stop" type="button" class="primary" onClick={state.stop}>
-          Stop
-        </button>
-      ) : (
-        <button key="send" type="submit" class="primary" disabled={text.value.trim() === ''}>
-          Send
-        </button>
-      )}
-    </form>
+    />
   );
 }
