@@ -220,22 +220,31 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     },
   ],
 
-  LinearCrossEntropy: (operation, [dy]) => {
-    const [hidden, weight, labels] = operation.inputs;
-    const [probabilities, labelRows] = operation.saved;
+  LinearCrossEntropy: ({ inputs, saved }, [dy]) => {
+    const [hidden, , labels, ...slices] = inputs;
+    const [labelRows, ...rest] = saved;
+    const { type } = given(hidden);
     const share = unsqueeze(given(dy), -1);
     const scaledHidden = multiply(cast(given(hidden), 'float32'), share);
-    const { type } = given(hidden);
+    // Each slice's softmax sums to 1; what it has of the whole vocabulary's goes to the smaller factor.
+    const parts = slices.map((slice, index) => {
+      const ofVocabulary = rest[slices.length + index];
+      const weigh = (x: Tensor) => (ofVocabulary ? multiply(x, cast(ofVocabulary, x.type)) : x);
+      return { slice, probabilities: given(rest[index]), weigh };
+    });
     return [
       () => {
-        const expected = matmul(cast(given(probabilities), type), given(weight));
-        return [multiply(subtract(expected, given(labelRows)), cast(share, type))];
+        const expected = parts.map(({ slice, probabilities, weigh }) =>
+          weigh(matmul(cast(probabilities, type), slice)),
+        );
+        const difference = subtract(expected.reduce(add), given(labelRows));
+        return [multiply(difference, cast(share, type))];
       },
-      () => [
-        matmul(given(probabilities), scaledHidden, { transposeA: true }),
-        new RowGradient(given(labels), negate(scaledHidden)),
-      ],
+      () => [new RowGradient(given(labels), negate(scaledHidden))],
       undefined,
+      ...parts.map(({ probabilities, weigh }) => () => [
+        matmul(probabilities, weigh(scaledHidden), { transposeA: true }),
+      ]),
     ];
   },
 };

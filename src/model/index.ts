@@ -39,6 +39,7 @@ export {
 } from './lora.js';
 export { raggedPlaces, type RaggedPlaces } from './ragged.js';
 export {
+  headSlices,
   layerParameter,
   layerParameterShapes,
   layoutOf,

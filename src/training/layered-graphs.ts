@@ -14,7 +14,13 @@ import {
   trainingDropout,
   transformerLayer,
 } from '../model/index.js';
-import { headLosses, LOSS_SCALE, outputGradients, type RowOutput } from './loss-graph.js';
+import {
+  headLosses,
+  headSliceInputs,
+  LOSS_SCALE,
+  outputGradients,
+  type RowOutput,
+} from './loss-graph.js';
 
 /** What a part of the model reads and puts out: the hidden states and their gradients. */
 export const PART = {
@@ -68,14 +74,17 @@ export function layerGraph(config: Gpt2Config, way: Way): PartGraph {
 
 /** The head on some labelled tokens: their losses and all gradients, the input's as rows. */
 export function headGraph(config: Gpt2Config): PartGraph {
-  const parameters = [TOKEN_EMBEDDING, 'transformer.ln_f.weight', 'transformer.ln_f.bias'];
+  const own = [TOKEN_EMBEDDING, 'transformer.ln_f.weight', 'transformer.ln_f.bias'];
   const graph = new Graph();
-  const parameter = parameterInputs(graph, only(parameterShapes(config), parameters));
+  const parameter = parameterInputs(graph, only(parameterShapes(config), own));
+  const slices = headSliceInputs(graph, config) ?? new Map<string, Tensor>();
   const hidden = graph.input(PART.input, 'float32', ['tokens', config.n_embd]);
   const rows = gather(hidden, graph.input('labelled', 'int64', ['labels']));
-  const losses = headLosses(config, parameter, rows);
+  const sliced = slices.size > 0 ? [...slices.values()] : undefined;
+  const losses = headLosses(config, parameter, rows, sliced);
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
-  const found = differentiate(loss, [...parameters.map(parameter), hidden]);
+  const parameters = [...own, ...slices.keys()];
+  const found = differentiate(loss, [...own.map(parameter), ...slices.values(), hidden]);
   const outputs = outputGradients(graph, [...parameters, PART.input], found);
   return { graph, parameters, masks: [], ...outputs };
 }

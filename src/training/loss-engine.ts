@@ -1,12 +1,16 @@
 import { at } from '../base/arrays.js';
 import type { Shape } from '../graph/index.js';
-import type { ParameterBuffer } from '../model/index.js';
+import type { Parameter, ParameterBuffer } from '../model/index.js';
 import { float32, floatsOf, type HostTensor, type HostTensors } from '../runtime/index.js';
 import type { Batch } from './batch.js';
+import type { MaskDraw } from './dropout-masks.js';
 import type { RowOutput } from './loss-graph.js';
 
 /** Told of each layer, the last one first, once its gradients of a batch are complete. */
 export type OnLayer = (layer: number) => void;
+
+/** Which dropout masks a batch gets, but for the seed. */
+export type BatchDraw = Pick<MaskDraw, 'draw' | 'part'>;
 
 /** What computes the losses and gradients of a batch; see `LossModel` for what its methods do. */
 export interface LossEngine {
@@ -15,7 +19,7 @@ export interface LossEngine {
     batch: Batch,
     scale: number,
     gradients: ParameterBuffer,
-    draw: number,
+    draw: BatchDraw,
     onLayer?: OnLayer,
   ): Promise<Float32Array>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -25,9 +29,10 @@ export interface LossEngine {
 export class ParameterTensors {
   readonly #tensors: ReadonlyMap<string, HostTensor>;
 
-  constructor(parameters: ParameterBuffer) {
+  /** @param slices parts of the parameters, which go by names of their own */
+  constructor(parameters: ParameterBuffer, slices: readonly Parameter[] = []) {
     this.#tensors = new Map(
-      parameters.layout.map((parameter) => [
+      [...parameters.layout, ...slices].map((parameter) => [
         parameter.name,
         float32(parameters.view(parameter), parameter.shape),
       ]),

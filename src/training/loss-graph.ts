@@ -15,6 +15,7 @@ import {
   type Dropout,
   type DropoutMask,
   type Gpt2Config,
+  headSlices,
   lastNormalization,
   type LoraAdapter,
   loraInputs,
@@ -90,14 +91,37 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
     adapter === undefined || factors === undefined
       ? ownProjection
       : loraProjection(adapter, factors, drop);
-  const losses = batchLosses(graph, config, parameter, { tokenTypes, drop, adapt });
+  const slices = headSliceInputs(graph, config);
+  const losses = batchLosses(graph, config, parameter, {
+    tokenTypes,
+    drop,
+    adapt,
+    slices: slices && [...slices.values()],
+  });
   if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
   const trained =
-    factors ?? new Map(parameterLayout(config).map(({ name }) => [name, parameter(name)]));
+    factors ??
+    new Map([
+      ...parameterLayout(config).map(({ name }) => [name, parameter(name)] as const),
+      ...(slices ?? []),
+    ]);
   const found = differentiate(loss, [...trained.values()]);
   return { graph, ...outputGradients(graph, [...trained.keys()], found), masks };
+}
+
+/**
+ * Declares the slices of the token embedding that the head multiplies by, by name; undefined where it
+ * is multiplied as a whole.
+ */
+export function headSliceInputs(
+  graph: Graph,
+  config: Gpt2Config,
+): ReadonlyMap<string, Tensor> | undefined {
+  const slices = headSlices(config);
+  if (slices.length === 0) return undefined;
+  return new Map(slices.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]));
 }
 
 /** What {@link batchLosses} may do besides. */
@@ -105,6 +129,8 @@ export interface BatchLossesOptions {
   readonly tokenTypes: boolean;
   readonly drop: Dropout;
   readonly adapt?: Projection;
+  /** The token embedding in slices; see {@link headSliceInputs}. */
+  readonly slices?: readonly Tensor[] | undefined;
 }
 
 /**
@@ -115,7 +141,7 @@ export function batchLosses(
   graph: Graph,
   config: Gpt2Config,
   parameter: ParameterTensors,
-  { tokenTypes, drop, adapt = ownProjection }: BatchLossesOptions,
+  { tokenTypes, drop, adapt = ownProjection, slices }: BatchLossesOptions,
 ): Tensor {
   const input = (name: string) => graph.input(name, 'int64', ['tokens']);
   const tokens = {
@@ -132,7 +158,7 @@ export function batchLosses(
     origins: graph.input('label_origins', 'int64', ['tokens']),
     present: graph.input('label_present', 'float32', ['tokens', 1]),
   });
-  return headLosses(config, parameter, labelled);
+  return headLosses(config, parameter, labelled, slices);
 }
 
 /** The loss of each labelled row, also put out as {@link LABEL_LOSSES}. */
@@ -140,17 +166,16 @@ export function headLosses(
   config: Gpt2Config,
   parameter: ParameterTensors,
   labelled: Tensor,
+  slices?: readonly Tensor[],
 ): Tensor {
   const { graph } = labelled;
   const labels = graph.input('labels', 'int64', ['labels']);
   const hidden = lastNormalization(config, parameter, labelled);
   const embedding = parameter(TOKEN_EMBEDDING);
-  const losses = linearCrossEntropy(
-    cast(hidden, embedding.type),
-    embedding,
-    labels,
-    config.vocab_size,
-  );
+  const losses = linearCrossEntropy(cast(hidden, embedding.type), embedding, labels, {
+    known: config.vocab_size,
+    slices,
+  });
   graph.output(LABEL_LOSSES, losses);
   return losses;
 }

@@ -1,11 +1,17 @@
 import { UserError } from '../base/errors.js';
 import type { LoraAdapter, ParameterBuffer, Parameters } from '../model/index.js';
 import { type Device, hasFusedOperators, Session } from '../runtime/index.js';
-import type { Batch } from './batch.js';
+import { type Batch, splitBatch } from './batch.js';
 import { LayeredEngine } from './layered-engine.js';
 import type { LossEngine, OnLayer } from './loss-engine.js';
 import { lossGraph } from './loss-graph.js';
 import { WholeEngine } from './whole-engine.js';
+
+/**
+ * How many tokens are computed together on the CPU, unless said otherwise. What lies between the
+ * layers then stays in the processor's caches; more tokens at once make no product faster.
+ */
+const TOKENS_AT_ONCE = 1280;
 
 /** How a {@link LossModel} is made. */
 export interface LossModelOptions {
@@ -22,17 +28,28 @@ export interface LossModelOptions {
   readonly recompute?: boolean;
   /** An adapter beside the weights, which is then what gradients are for. */
   readonly adapter?: LoraAdapter | undefined;
+  /**
+   * A batch of more tokens is computed in parts, one after the other, to the same gradients but for
+   * rounding and with dropout masks of its own for each part. 1,280 on the CPU, elsewhere no limit.
+   */
+  readonly tokensAtOnce?: number | undefined;
 }
 
 /** A model ready to compute losses and, if made for it, gradients. */
 export class LossModel {
   readonly parameters: Parameters;
   readonly #engine: LossEngine;
+  readonly #tokensAtOnce: number;
   #draws = 0;
 
-  private constructor(parameters: Parameters, engine: LossEngine) {
+  private constructor(
+    parameters: Parameters,
+    engine: LossEngine,
+    { device = 'cpu', tokensAtOnce }: LossModelOptions,
+  ) {
     this.parameters = parameters;
     this.#engine = engine;
+    this.#tokensAtOnce = tokensAtOnce ?? (device === 'cpu' ? TOKENS_AT_ONCE : Infinity);
   }
 
   /** A model that computes losses without dropout. */
@@ -40,7 +57,7 @@ export class LossModel {
     parameters: Parameters,
     options: LossModelOptions = {},
   ): Promise<LossModel> {
-    return new LossModel(parameters, await wholeEngine(parameters, options, false));
+    return new LossModel(parameters, await wholeEngine(parameters, options, false), options);
   }
 
   /**
@@ -59,12 +76,12 @@ export class LossModel {
       options.recompute === true
         ? await LayeredEngine.create(parameters, options)
         : await wholeEngine(parameters, options, true);
-    return new LossModel(parameters, engine);
+    return new LossModel(parameters, engine, options);
   }
 
   /** The loss of each label of a batch: `[labels]`. */
   async losses(batch: Batch): Promise<Float32Array> {
-    return this.#engine.losses(batch);
+    return this.#byParts(batch, (part) => this.#engine.losses(part));
   }
 
   /**
@@ -82,7 +99,30 @@ export class LossModel {
     draw = this.#draws++,
     onLayer?: OnLayer,
   ): Promise<Float32Array> {
-    return this.#engine.backward(batch, scale, gradients, draw, onLayer);
+    return this.#byParts(batch, (part, number, last) =>
+      this.#engine.backward(
+        part,
+        scale,
+        gradients,
+        { draw, part: number },
+        last ? onLayer : undefined,
+      ),
+    );
+  }
+
+  /** Computes a batch part by part, and lays the losses of all labels end to end. */
+  async #byParts(
+    batch: Batch,
+    compute: (part: Batch, number: number, last: boolean) => Promise<Float32Array>,
+  ): Promise<Float32Array> {
+    const parts = splitBatch(batch, this.#tokensAtOnce);
+    const losses = new Float32Array(batch.labels.length);
+    let start = 0;
+    for (const [number, part] of parts.entries()) {
+      losses.set(await compute(part, number, number === parts.length - 1), start);
+      start += part.labels.length;
+    }
+    return losses;
   }
 
   /** Frees what the sessions hold outside of JavaScript's memory. */

@@ -1,9 +1,16 @@
-import type { LoraAdapter, ParameterBuffer, Parameters } from '../model/index.js';
+import {
+  headSlices,
+  type LoraAdapter,
+  type Parameter,
+  type ParameterBuffer,
+  type Parameters,
+} from '../model/index.js';
 import { float32, floatsOf, type HostTensor, type HostTensors, Session } from '../runtime/index.js';
 import type { Batch } from './batch.js';
 import { drawMasks } from './dropout-masks.js';
 import {
   addRowGradients,
+  type BatchDraw,
   lengthsOf,
   type LossEngine,
   ParameterTensors,
@@ -16,6 +23,7 @@ export class WholeEngine implements LossEngine {
   readonly #session: Session;
   readonly #graph: LossGraph;
   readonly #weights: HostTensors;
+  readonly #slices: readonly Parameter[];
   readonly #scratch = new Scratch();
 
   readonly #seed: number;
@@ -30,8 +38,9 @@ export class WholeEngine implements LossEngine {
     this.#seed = seed;
     this.#session = session;
     this.#graph = graph;
+    this.#slices = headSlices(parameters.config);
     this.#weights = {
-      ...new ParameterTensors(parameters).all,
+      ...new ParameterTensors(parameters, this.#slices).all,
       ...(adapter && new ParameterTensors(adapter).all),
     };
   }
@@ -46,14 +55,14 @@ export class WholeEngine implements LossEngine {
     batch: Batch,
     scale: number,
     gradients: ParameterBuffer,
-    draw: number,
+    draw: BatchDraw,
   ): Promise<Float32Array> {
     const { dense, rows } = this.#graph;
-    const accumulated = new ParameterTensors(gradients);
+    const accumulated = new ParameterTensors(gradients, this.#slices);
     const feeds: Record<string, HostTensor> = {
       ...this.#weights,
       ...batch.feeds,
-      ...drawMasks(this.#graph, batch.feeds, { seed: this.#seed, draw }),
+      ...drawMasks(this.#graph, batch.feeds, { seed: this.#seed, ...draw }),
       [LOSS_SCALE]: float32(Float32Array.of(scale), []),
     };
     const losses = emptyLosses(batch);

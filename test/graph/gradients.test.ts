@@ -276,6 +276,17 @@ const cases: readonly Case[] = [
     build: ([hidden, weight], graph) =>
       operations.linearCrossEntropy(given(hidden), given(weight), graph.integers([1, 3, 1])),
   },
+  {
+    rule: 'LinearCrossEntropy',
+    about: 'a weight in slices',
+    operands: [on(3, 2), on(2, 2), on(2, 2), on(2, 2)],
+    build: ([hidden, first, second, third], graph) => {
+      const slices = [given(first), given(second), given(third)];
+      const weight = operations.concatenate(slices, 0);
+      const labels = graph.integers([1, 3, 1]);
+      return operations.linearCrossEntropy(given(hidden), weight, labels, { slices });
+    },
+  },
 ];
 
 describe('gradient rules', () => {

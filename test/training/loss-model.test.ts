@@ -3,8 +3,19 @@ import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { range, sum } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
-import { gpt2Config, Parameters } from '../../src/model/index.js';
-import { LossModel, LossSum, makeBatch } from '../../src/training/index.js';
+import { differentiate, Graph, reduceSum } from '../../src/graph/index.js';
+import {
+  gpt2Config,
+  headSlices,
+  noDropout,
+  parameterInputs,
+  Parameters,
+  TOKEN_EMBEDDING,
+} from '../../src/model/index.js';
+import { floatsOf, Session } from '../../src/runtime/index.js';
+import { LossModel, type LossModelOptions, LossSum, makeBatch } from '../../src/training/index.js';
+import { ParameterTensors } from '../../src/training/loss-engine.js';
+import { batchLosses, LABEL_LOSSES } from '../../src/training/loss-graph.js';
 import { randomExample, toGoldenExample } from '../support/examples.js';
 import { goldenJson, goldenModel, goldenParameters, goldenRow } from '../support/golden.js';
 import { assertClose, relativeError } from '../support/numbers.js';
@@ -76,6 +87,59 @@ describe('LossModel', () => {
     assertClose(parts.buffer, once.buffer, 1e-6, 'two half batches');
   });
 
+  it('gives the same for a batch in parts, but for the order of its sums', async () => {
+    const config = gpt2Config({ ...tinyConfig, ...sliced });
+    const parameters = Parameters.initialize(config, new Random(5));
+    const random = new Random(6);
+    const batch = makeBatch(
+      range(0, 9).map(() => randomExample(2 + random.below(40), 5000, random)),
+    );
+    const of = async (options: LossModelOptions) => {
+      await using model = await LossModel.forTraining(parameters, { threads: 1, ...options });
+      const gradients = new Parameters(config);
+      const losses = await model.backward(batch, 0.02, gradients);
+      await using evaluator = await LossModel.forEvaluation(parameters, { threads: 1, ...options });
+      assert.deepEqual(await evaluator.losses(batch), losses);
+      return { losses, gradients };
+    };
+    const whole = await of({});
+    for (const recompute of [false, true]) {
+      for (const tokensAtOnce of [1, 30, 100]) {
+        const { losses, gradients } = await of({ tokensAtOnce, recompute });
+        assert.deepEqual(losses, whole.losses);
+        for (const parameter of gradients.layout) {
+          const expected = whole.gradients.view(parameter);
+          assertClose(gradients.view(parameter), expected, 1e-6, parameter.name);
+        }
+      }
+    }
+  });
+
+  it('takes the head in slices as it takes it whole', async () => {
+    const config = gpt2Config({ ...tinyConfig, ...sliced });
+    assert.ok(headSlices(config).length > 1);
+    const parameters = Parameters.initialize(config, new Random(7));
+    const batch = makeBatch([randomExample(40, 5000, new Random(8))]);
+    const graph = new Graph();
+    const parameter = parameterInputs(graph, config);
+    const loss = batchLosses(graph, config, parameter, { tokenTypes: false, drop: noDropout });
+    const [gradient] = differentiate(reduceSum(loss), [parameter(TOKEN_EMBEDDING)], {
+      dense: true,
+    });
+    graph.output('gradient', gradient?.dense ?? loss);
+    await using session = await Session.create(graph, { threads: 1 });
+    const feeds = { ...new ParameterTensors(parameters).all, ...batch.feeds };
+    const whole = await session.run(feeds, { [LABEL_LOSSES]: null, gradient: null });
+
+    await using model = await LossModel.forTraining(parameters, { threads: 1 });
+    const gradients = new Parameters(config);
+    const losses = await model.backward(batch, 1, gradients);
+    assertClose(losses, floatsOf(whole[LABEL_LOSSES]), 1e-6, 'losses');
+    const [embedding] = gradients.layout;
+    assert.ok(embedding?.name === TOKEN_EMBEDDING);
+    assertClose(gradients.view(embedding), floatsOf(whole.gradient), 1e-6, 'gradient');
+  });
+
   it('leaves the weights as they are', async () => {
     const parameters = await goldenModel('tiny');
     const before = parameters.buffer.slice();
@@ -108,6 +172,12 @@ describe('LossModel', () => {
     assert.deepEqual(await evaluator.losses(batch), await evaluator.losses(batch));
   });
 });
+
+/** A vocabulary that the head takes in slices, and no dropout. */
+const sliced = {
+  ...{ vocab_size: 5000, initializer_range: 0.2 },
+  ...{ embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 },
+};
 
 const tinyConfig = { vocab_size: 97, n_positions: 64, n_embd: 32, n_layer: 2, n_head: 4 };
 

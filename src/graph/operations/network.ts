@@ -3,10 +3,10 @@ import type { Tensor } from '../graph.js';
 import { dimensionAt, sameShape, ShapeError } from '../shapes.js';
 import type { Dimension, Shape } from '../tensor.js';
 import { only, requireFloat, requireIndices, requireRank } from './checks.js';
-import { cast, multiply, scale, subtract, where } from './elementwise.js';
+import { cast, exponential, multiply, scale, subtract, where } from './elementwise.js';
 import { matmul } from './matrix.js';
 import { reduceMax, reduceSum } from './reduction.js';
-import { gather, squeeze } from './structure.js';
+import { concatenate, gather, squeeze } from './structure.js';
 
 /** `eˣ` normalised to sum to 1 over the last dimension. */
 export function softmax(x: Tensor): Tensor {
@@ -83,6 +83,18 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
   );
 }
 
+/** How {@link linearCrossEntropy} takes its weight. */
+export interface LinearCrossEntropyOptions {
+  /** The rows of the weight that are of the vocabulary; those behind have no probability. */
+  readonly known?: Dimension | undefined;
+  /**
+   * The weight's rows, cut into slices that are multiplied one by one, because a product whose result
+   * fits into the processor's caches is faster. The weight itself is then only looked up, and its
+   * gradient is in two: that of the lookup, and those of the slices.
+   */
+  readonly slices?: readonly Tensor[] | undefined;
+}
+
 /**
  * The negative log-likelihood of each label under a linear layer without bias followed by a
  * softmax: `−log softmax(hidden · weightᵀ)[label]`.
@@ -94,14 +106,13 @@ export function dropout(x: Tensor, mask: Tensor, ratio: number): Tensor {
  * @param hidden `[rows, width]`; in half precision, only the products are
  * @param weight `[vocabulary, width]`
  * @param labels `int64 [rows]`
- * @param known the rows of the weight that are of the vocabulary; those behind have no probability
  * @returns `float32 [rows]`
  */
 export function linearCrossEntropy(
   hidden: Tensor,
   weight: Tensor,
   labels: Tensor,
-  known = weight.shape[0],
+  { known = weight.shape[0], slices = [weight] }: LinearCrossEntropyOptions = {},
 ): Tensor {
   requireRank('LinearCrossEntropy', hidden, 2);
   requireIndices('LinearCrossEntropy', hidden, labels);
@@ -111,25 +122,53 @@ export function linearCrossEntropy(
   }
   const { graph } = hidden;
   return only(
-    graph.operation('LinearCrossEntropy', [hidden, weight, labels], {}, () => {
-      const logits = cast(logitsOf(hidden, weight, known), 'float32');
-      const probabilities = softmax(logits);
+    graph.operation('LinearCrossEntropy', [hidden, weight, labels, ...slices], {}, () => {
+      const parts = slices.map((slice) => {
+        const count = slice === weight ? known : slice.shape[0];
+        return logSoftmaxParts(cast(logitsOf(hidden, slice, count), 'float32'));
+      });
       const labelRows = gather(weight, labels);
       const single = (x: Tensor) => cast(x, 'float32');
       const labelLogits = reduceSum(multiply(single(hidden), single(labelRows)), [-1], true);
-      // max(probabilities) is exp(max(logits) − logsumexp), which gives logsumexp without a
-      // further pass of exponentials over the vocabulary. ReduceLogSum over one element takes its
-      // logarithm as Log does, but without vector instructions that round differently from those
-      // for what is left at a list's end: a row's loss shall not depend on the rows beside it.
-      const peak = reduceMax(probabilities, [-1], true);
-      const logPeak = only(
-        graph.node('ReduceLogSum', [peak, graph.integers([-1])], [peak], { keepdims: int(true) }),
-      );
-      const logSumExp = subtract(reduceMax(logits, [-1], true), logPeak);
+      const { logSumExp, shares } = joinParts(parts.map((part) => part.logSumExp));
       const losses = squeeze(subtract(logSumExp, labelLogits), -1);
-      return { outputs: [losses], saved: [probabilities, labelRows] };
+      const probabilities = parts.map((part) => part.probabilities);
+      return { outputs: [losses], saved: [labelRows, ...probabilities, ...shares] };
     }),
   );
+}
+
+/** The softmax over a slice of the vocabulary, and the logarithm of what it was divided by. */
+function logSoftmaxParts(logits: Tensor): {
+  readonly probabilities: Tensor;
+  readonly logSumExp: Tensor;
+} {
+  const probabilities = softmax(logits);
+  // max(probabilities) is exp(max(logits) − logsumexp), which gives logsumexp without a further
+  // pass of exponentials over the vocabulary. ReduceLogSum over one element takes its logarithm as
+  // Log does, but without vector instructions that round differently from those for what is left
+  // at a list's end: a row's loss shall not depend on the rows beside it.
+  const peak = reduceMax(probabilities, [-1], true);
+  const inputs = [peak, logits.graph.integers([-1])];
+  const logPeak = only(logits.graph.node('ReduceLogSum', inputs, [peak], { keepdims: int(true) }));
+  return { probabilities, logSumExp: subtract(reduceMax(logits, [-1], true), logPeak) };
+}
+
+/**
+ * The logarithm of the sum of exponentials over the whole vocabulary, of those over its slices, and
+ * each slice's share of the probability (`[rows, 1]`; none if there is one slice only).
+ */
+function joinParts(parts: readonly Tensor[]): {
+  readonly logSumExp: Tensor;
+  readonly shares: readonly Tensor[];
+} {
+  const [first, ...others] = parts;
+  if (first === undefined) throw new ShapeError('LinearCrossEntropy', [], 'needs a slice');
+  if (others.length === 0) return { logSumExp: first, shares: [] };
+  const { graph } = first;
+  const inputs = [concatenate(parts, -1), graph.integers([-1])];
+  const logSumExp = only(graph.node('ReduceLogSumExp', inputs, [first], { keepdims: int(true) }));
+  return { logSumExp, shares: parts.map((part) => exponential(subtract(part, logSumExp))) };
 }
 
 /** So low that no probability is left, and still a number in half precision. */
