@@ -7,6 +7,7 @@ import { extractBenchmark } from './extract.js';
 import { serveBenchmark } from './serve.js';
 import { trainBenchmark } from './train.js';
 import { trainGpuBenchmark } from './train-gpu.js';
+import { trainProductsBenchmark } from './train-products.js';
 
 /** The benchmarks, by the name that `npm run bench -- NAME` takes. */
 const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
@@ -18,6 +19,7 @@ const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['serve', serveBenchmark],
   ['train', trainBenchmark],
   ['train-gpu', trainGpuBenchmark],
+  ['train-products', trainProductsBenchmark],
 ]);
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

@@ -1,10 +1,7 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { at, range } from '../src/base/arrays.js';
 import { Random } from '../src/base/random.js';
-import { buildDataset, Dataset, type Example } from '../src/dataset/index.js';
+import type { Example } from '../src/dataset/index.js';
 import {
   gpt2Config,
   type Gpt2Config,
@@ -12,13 +9,11 @@ import {
   Parameters,
   PUBLISHED_SIZES,
 } from '../src/model/index.js';
-import { gpt2Tokenizer } from '../src/tokenizer/index.js';
-import { Adam, type Batch, epochBatches, LossModel, makeBatch } from '../src/training/index.js';
+import { Adam, type Batch, LossModel, makeBatch } from '../src/training/index.js';
 import { type Benchmark, formatTable, median, secondsOf } from './benchmark.js';
 import { matrixPeak } from './matrix-peak.js';
 import { Peer } from './train-peer.js';
-
-const CORPUS = join(import.meta.dirname, '../../corpus/starter.tsv');
+import { readSteps, STARTER_CORPUS } from './train-steps.js';
 
 /** What one step took. */
 interface Measured {
@@ -122,7 +117,7 @@ function readOptions() {
     args: process.argv.slice(2),
     allowPositionals: true,
     options: {
-      data: { type: 'string', default: CORPUS },
+      data: { type: 'string', default: STARTER_CORPUS },
       size: { type: 'string', default: 'small' },
       tokens: { type: 'string', default: '4096' },
       steps: { type: 'string', default: '3' },
@@ -144,38 +139,6 @@ function readOptions() {
     steps: Number(values.steps),
     accumulate: Number(values.accumulate),
   } as const;
-}
-
-/** The steps' examples, of a dataset or of one built of a TSV of conversations. */
-async function readSteps(options: {
-  readonly data: string;
-  readonly tokens: number;
-  readonly steps: number;
-}): Promise<readonly (readonly Example[])[]> {
-  const { data, tokens, steps } = options;
-  if ((await stat(data)).isDirectory()) return pickSteps(await Dataset.open(data), tokens, steps);
-  const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
-  try {
-    await buildDataset(data, join(folder, 'dataset'), gpt2Tokenizer());
-    return pickSteps(await Dataset.open(join(folder, 'dataset')), tokens, steps);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Batches of about `tokens` tokens, as an epoch brings them: of neighbours in length. */
-function pickSteps(
-  dataset: Dataset,
-  tokens: number,
-  steps: number,
-): readonly (readonly Example[])[] {
-  const lengths = range(0, dataset.length).map((index) => dataset.inputLength(index));
-  const mean = lengths.reduce((total, length) => total + length, 0) / lengths.length;
-  const batchSize = Math.max(1, Math.round(tokens / mean));
-  return epochBatches(lengths, batchSize, 1, 0)
-    .filter(({ length }) => length === Math.min(batchSize, dataset.length))
-    .slice(0, steps)
-    .map((indices) => indices.map((index) => dataset.example(index)));
 }
 
 /** A model in training. */

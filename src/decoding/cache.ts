@@ -135,6 +135,14 @@ export class KeyValueCache {
     }
   }
 
+  /** Lets two slots of this many tokens change places. */
+  exchange(one: number, other: number, lengthOfOne: number, lengthOfOther: number): void {
+    const kept = new KeyValueCache(this.#config, 1, Math.max(lengthOfOne, 1));
+    this.copy(one, 0, lengthOfOne, kept);
+    this.copy(other, one, lengthOfOther);
+    kept.copy(0, other, lengthOfOne, this);
+  }
+
   /** A cache of another size with the first `lengths[slot]` tokens of each of this one's slots. */
   resized(slots: number, capacity: number, lengths: readonly number[]): KeyValueCache {
     const target = new KeyValueCache(this.#config, slots, capacity, this.nothing);

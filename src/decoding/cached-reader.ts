@@ -14,7 +14,7 @@ import {
 import { KeyValueCache } from './cache.js';
 import { decodeGraph, HIDDEN_STATES, LOGITS } from './decode-graph.js';
 import type { Reader, Reading } from './reader.js';
-import { placeRows, type Sequence, type Slot } from './slots.js';
+import { gatherSlots, placeRows, type Sequence, type Slot } from './slots.js';
 
 /**
  * The cache grows by multiples of this many tokens, so that short chats stay cheap. A multiple of
@@ -119,7 +119,7 @@ export class CachedReader implements Reader, AsyncDisposable {
     for (const sequence of sequences) this.#check(sequence);
     if (sequences.length === 0) return [];
     this.#makeRoom(sequences);
-    const places = placeRows(
+    const found = placeRows(
       sequences,
       this.#slots,
       (from, to, length) => {
@@ -127,6 +127,9 @@ export class CachedReader implements Reader, AsyncDisposable {
       },
       this.#exact,
     );
+    const places = gatherSlots(found, this.#slots.length, (one, other) => {
+      this.#exchange(one, other);
+    });
     const known = places.map((slot) => at(this.#slots, slot).ids.length);
     this.#clock += 1;
     const rows = sequences.map((sequence, index) => ({ sequence, slot: at(places, index) }));
@@ -175,6 +178,13 @@ export class CachedReader implements Reader, AsyncDisposable {
     const lengths = this.#slots.map(({ ids }) => ids.length);
     this.#cache = this.#cache.resized(wantedSlots, wantedCapacity, lengths);
     this.#slots.push(...emptySlots(wantedSlots - slots));
+  }
+
+  #exchange(one: number, other: number): void {
+    const [first, second] = [at(this.#slots, one), at(this.#slots, other)];
+    this.#cache.exchange(one, other, first.ids.length, second.ids.length);
+    this.#slots[one] = second;
+    this.#slots[other] = first;
   }
 
   /** Reads what a slot lacks of a prompt. */

@@ -62,6 +62,43 @@ export function placeRows(
   return places;
 }
 
+/** How many slots that nobody needs a step may compute, as a share of those that it must. */
+const IDLE_SHARE = 1 / 8;
+
+/**
+ * Brings the slots of a batch side by side, because a step computes all from the first to the last:
+ * those outside of where most of them lie change places with idle ones there. A few gaps are left as
+ * they are, as moving costs about as much as computing a row in vain.
+ *
+ * @param places the slot of each sequence, each another
+ * @param slots how many there are
+ * @param exchange lets two slots change places
+ * @returns the slot of each sequence now
+ */
+export function gatherSlots(
+  places: readonly number[],
+  slots: number,
+  exchange: (one: number, other: number) => void,
+): number[] {
+  const count = places.length;
+  const span = Math.max(...places) + 1 - Math.min(...places);
+  if (span - count <= count * IDLE_SHARE) return [...places];
+  let best = { start: 0, inside: -1 };
+  for (let start = 0; start + count <= slots; start++) {
+    const inside = places.filter((slot) => slot >= start && slot < start + count).length;
+    if (inside > best.inside) best = { start, inside };
+  }
+  const taken = new Set(places);
+  const idle = range(best.start, best.start + count).filter((slot) => !taken.has(slot));
+  return places.map((slot) => {
+    if (slot >= best.start && slot < best.start + count) return slot;
+    const target = idle.pop();
+    if (target === undefined) throw new Error('Two sequences have one slot.');
+    exchange(slot, target);
+    return target;
+  });
+}
+
 /** The slot that holds most of what a sequence starts with. */
 function mostKnown(
   sequence: Sequence,

@@ -21,6 +21,11 @@ export interface SessionOptions {
    * device, and their memory is freed by `dispose()`. On the CPU they are like all others.
    */
   readonly kept?: readonly string[];
+  /**
+   * Note how long each operator takes, in a file whose name begins so; it is whole once the session has
+   * been disposed of.
+   */
+  readonly profile?: string | undefined;
 }
 
 /**
@@ -55,7 +60,7 @@ export class Session implements GraphSession {
    */
   static async create(
     graph: Graph,
-    { device = 'cpu', threads, inPlace = false, kept = [] }: SessionOptions = {},
+    { device = 'cpu', threads, inPlace = false, kept = [], profile }: SessionOptions = {},
     { folder, memory }: ExternalFiles = {},
   ): Promise<Session> {
     await requireDevice(device);
@@ -65,6 +70,7 @@ export class Session implements GraphSession {
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
       extra: {
         session: {
           // Threads that spin while they wait take the processor from everybody else; waking them

@@ -33,6 +33,8 @@ export interface LossModelOptions {
    * rounding and with dropout masks of its own for each part. 1,280 on the CPU, elsewhere no limit.
    */
   readonly tokensAtOnce?: number | undefined;
+  /** As in `SessionOptions`; without `recompute`. */
+  readonly profile?: string | undefined;
 }
 
 /** A model ready to compute losses and, if made for it, gradients. */

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { at, range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
+import { memoryWeights } from '../../src/checkpoint/index.js';
+import { CachedReader } from '../../src/decoding/cached-reader.js';
 import {
   Decoder,
   type DecodingOptions,
@@ -15,6 +18,7 @@ import {
   type Sequence,
 } from '../../src/decoding/index.js';
 import { gpt2Config, Parameters } from '../../src/model/index.js';
+import { Session } from '../../src/runtime/index.js';
 
 const config = gpt2Config({
   vocab_size: 61,
@@ -81,6 +85,53 @@ describe('a decoder', () => {
       }),
       { numRuns: 25, seed: 1 },
     );
+  });
+
+  it('computes no more rows than it must, wherever they lie, to the same bits', async () => {
+    const rowsOfSteps: number[] = [];
+    await using decoder = await CachedReader.open(
+      memoryWeights(parameters),
+      'cpu',
+      async (graph, device, files) => {
+        const session = await Session.create(graph, { device }, files);
+        return {
+          run: (feeds, fetches) => {
+            rowsOfSteps.push(at(feeds.last?.dims ?? [], 0));
+            return session.run(feeds, fetches);
+          },
+          [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+        };
+      },
+    );
+    const sequences = range(0, 9).map((row) => {
+      const ids = range(0, 4 + row).map((place) => (7 * row + place) % END);
+      return { ids, prompt: ids.length };
+    });
+    const longer = (row: number) => {
+      const { ids, prompt } = at(sequences, row);
+      return { ids: [...ids, 1, 2, 3], prompt };
+    };
+    await decoder.read(sequences);
+    // The first, the last and one between them go on; all others are idle.
+    for (const rows of [
+      [0, 8],
+      [8, 4, 0],
+    ]) {
+      rowsOfSteps.length = 0;
+      const readings = await decoder.read(rows.map(longer));
+      const found = readings.map(({ logits }) => logits.slice());
+      assert.ok(rowsOfSteps.every((count) => count <= rows.length));
+      for (const [index, row] of rows.entries()) {
+        await using alone = await Decoder.create(parameters);
+        const [expected] = await alone.read([longer(row)]);
+        assert.deepEqual(found[index], expected?.logits);
+      }
+    }
+    // Those that made room are remembered too.
+    const again = await decoder.read(range(0, 9).map(longer));
+    for (const [row, { known }] of again.entries()) {
+      assert.ok(known >= at(sequences, row).ids.length, `row ${row}`);
+    }
   });
 
   it('continues sequences that share their start as it would each by itself', async () => {
