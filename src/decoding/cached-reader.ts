@@ -197,23 +197,24 @@ export class CachedReader implements Reader, AsyncDisposable {
       const end = Math.floor((known + PROMPT_AT_ONCE) / CAPACITY_STEP) * CAPACITY_STEP;
       // A lone token would go through other kernels than several and get other bits.
       const time = states || left <= PROMPT_AT_ONCE + 1 ? left : end - known;
-      await this.#readPart(ids.slice(known, known + time), slot, readings);
+      await this.#readPart(ids.slice(known, known + time), slot, states, readings);
       state.ids = ids.slice(0, known + time);
       state.prompt = state.ids.length;
     }
   }
 
-  /** Reads tokens of a prompt after those that a slot holds. */
+  /** Reads tokens of a prompt after those that a slot holds; `states` says whether of all of them. */
   async #readPart(
     fresh: readonly number[],
     slot: number,
+    states: boolean,
     readings: Map<number, Output>,
   ): Promise<void> {
     const time = fresh.length;
     const known = at(this.#slots, slot).ids.length;
     const { nothing } = this.#cache;
     const keys = nothing + known + time;
-    const outputs = await this.#run([fresh], [known], {
+    const outputs = await this.#run([fresh], [known], states, {
       ...this.#cache.asPrefix(slot, known),
       past_mask: float32(new Float32Array(nothing).fill(HIDDEN), [1, 1, 1, nothing]),
       mask: float32(causalMask(time, known, nothing), [time, keys]),
@@ -242,6 +243,7 @@ export class CachedReader implements Reader, AsyncDisposable {
     const outputs = await this.#run(
       tokens.map((token) => [token]),
       known,
+      false,
       {
         ...this.#cache.asPast(first, count),
         past_mask: float32(pastMask, [count, 1, 1, capacity]),
@@ -264,23 +266,28 @@ export class CachedReader implements Reader, AsyncDisposable {
    *
    * @param tokens for each row, the new tokens
    * @param known for each row, how many tokens come before
+   * @param states whether the states of all new tokens are wanted, or those of the last ones alone
    * @param earlier the inputs of attention that tell of those
    */
   async #run(
     tokens: readonly (readonly number[])[],
     known: readonly number[],
+    states: boolean,
     earlier: HostTensors,
   ): Promise<HostTensors> {
     const { n_head: heads, n_embd: width } = this.config;
     const rows = tokens.length;
     const time = at(tokens, 0).length;
     const positions = known.flatMap((length) => range(length, length + time));
-    const last = range(0, rows).map((row) => (row + 1) * time - 1);
+    const ends = range(0, rows).map((row) => (row + 1) * time - 1);
+    const wanted = states ? range(0, rows * time) : ends;
+    const last = states ? ends : range(0, rows);
     return this.#session.run(
       {
         ...earlier,
         ids: int64(tokens.flat(), [rows * time]),
         positions: int64(positions, [rows * time]),
+        wanted: int64(wanted, [wanted.length]),
         last: int64(last, [rows]),
         heads: int64([rows, time, 3, heads, width / heads], [5]),
       },

@@ -1,4 +1,4 @@
-import { gather, Graph, matmul } from '../graph/index.js';
+import { gather, Graph, matmul, type Tensor } from '../graph/index.js';
 import {
   cachedAttention,
   forward,
@@ -10,15 +10,16 @@ import {
 /** The name of the output with the scores of the next token: `[batch, vocab_size]`. */
 export const LOGITS = 'logits';
 
-/** The name of the output with the last layer's states of the new tokens: `[batch·time, n_embd]`. */
+/** The name of the output with the last layer's states of the wanted tokens: `[wanted, n_embd]`. */
 export const HIDDEN_STATES = 'hidden_states';
 
 /**
  * A graph that reads new tokens after those in a cache of keys and values and scores the token
  * after the last of each row. The same graph reads a prompt and takes single steps.
  *
- * Its inputs are `ids` and `positions` (`int64 [batch·time]`), `last` (`int64 [batch]`: the place of
- * each row's last new token in the batch, row by row) and those of {@link cachedAttention}.
+ * Its inputs are `ids` and `positions` (`int64 [batch·time]`), `wanted` (`int64 [wanted]`: the places in
+ * the batch, row by row, of the tokens whose states are put out), `last` (`int64 [batch]`: which of those
+ * each row's last token is) and those of {@link cachedAttention}.
  *
  * @param declare makes the tensors of the parameters in the graph.
  */
@@ -33,7 +34,9 @@ export function decodeGraph(
     ids: graph.input('ids', 'int64', ['batch·time']),
     positions: graph.input('positions', 'int64', ['batch·time']),
   };
-  const hidden = forward(config, parameter, tokens, cachedAttention(graph, config));
+  const wanted = graph.input('wanted', 'int64', ['wanted']);
+  const select = (x: Tensor) => gather(x, wanted);
+  const hidden = forward(config, parameter, tokens, cachedAttention(graph, config), { select });
   const last = gather(hidden, graph.input('last', 'int64', ['batch']));
   graph.output(HIDDEN_STATES, hidden);
   graph.output(LOGITS, matmul(last, parameter(TOKEN_EMBEDDING), { transposeB: true }));

@@ -1,5 +1,5 @@
 import { at } from '../base/arrays.js';
-import { gather, Graph, linearCrossEntropy } from '../graph/index.js';
+import { gather, Graph, linearCrossEntropy, type Tensor } from '../graph/index.js';
 import {
   forward,
   type Gpt2Config,
@@ -45,8 +45,9 @@ function scoringGraph(config: Gpt2Config, output: 'losses' | 'states', fused: bo
     positions: graph.input('positions', 'int64', ['tokens']),
   };
   const attention = raggedAttention(config, raggedLayoutInputs(graph));
-  const hidden = forward(config, parameter, tokens, attention);
-  const wanted = gather(hidden, graph.input('wanted', 'int64', ['wanted']));
+  const rows = graph.input('wanted', 'int64', ['wanted']);
+  const select = (x: Tensor) => gather(x, rows);
+  const wanted = forward(config, parameter, tokens, attention, { select });
   if (output === 'states') {
     graph.output(LAST_STATES, wanted);
   } else {

@@ -64,6 +64,18 @@ export type Dropout = (x: Tensor, ratio: number) => Tensor;
 /** Leaves out dropout, as everywhere but in training. */
 export const noDropout: Dropout = (x) => x;
 
+/** What the layers do besides. */
+export interface LayerOptions {
+  /** Dropout, as in training; none unless given. */
+  readonly drop?: Dropout | undefined;
+  readonly adapt?: Projection | undefined;
+  /**
+   * Takes the tokens whose states are wanted, all unless given. The last layer computes them alone:
+   * its attention looks at all tokens, and what comes behind it treats each by itself.
+   */
+  readonly select?: ((x: Tensor) => Tensor) | undefined;
+}
+
 /** A mask that a graph with dropout takes as an input: false where an element is dropped. */
 export interface DropoutMask {
   /** `bool`, of the shape of what it masks. */
@@ -86,16 +98,16 @@ export function trainingDropout(masks: DropoutMask[]): Dropout {
  * GPT-2 up to the hidden states that the head reads (Radford et al. 2019, section 2.3): embeddings,
  * pre-normalised layers, and a last layer norm.
  *
- * @returns `[…, n_embd]`
+ * @returns `[…, n_embd]`, or of the selected tokens
  */
 export function forward(
   config: Gpt2Config,
   parameter: ParameterTensors,
   tokens: TokenInputs,
   attention: Attention,
-  drop: Dropout = noDropout,
+  options: LayerOptions = {},
 ): Tensor {
-  const x = throughLayers(config, parameter, tokens, attention, drop);
+  const x = throughLayers(config, parameter, tokens, attention, options);
   return lastNormalization(config, parameter, x);
 }
 
@@ -105,20 +117,16 @@ export function throughLayers(
   parameter: ParameterTensors,
   tokens: TokenInputs,
   attention: Attention,
-  drop: Dropout = noDropout,
-  adapt: Projection = ownProjection,
+  { drop = noDropout, adapt = ownProjection, select }: LayerOptions = {},
 ): Tensor {
   let x = embed(config, parameter, tokens, drop);
   for (let layer = 0; layer < config.n_layer; layer++) {
     const own = (name: string) => parameter(layerParameter(layer, name));
-    x = transformerLayer(
-      config,
-      own,
-      x,
-      (input) => attention(input, layer),
+    x = transformerLayer(config, own, x, (input) => attention(input, layer), {
       drop,
-      (weight, input, projected) => adapt(layerParameter(layer, weight), input, projected),
-    );
+      adapt: (weight, input, projected) => adapt(layerParameter(layer, weight), input, projected),
+      select: layer === config.n_layer - 1 ? select : undefined,
+    });
   }
   return x;
 }
@@ -144,15 +152,14 @@ export function embed(
  *
  * @param own the layer's parameters by their names within it, such as `ln_1.weight`
  * @param x `[…, n_embd]`
- * @returns `[…, n_embd]`
+ * @returns `[…, n_embd]`, or of the selected tokens
  */
 export function transformerLayer(
   config: Gpt2Config,
   own: ParameterTensors,
   x: Tensor,
   attention: (queriesKeysValues: Tensor) => Tensor,
-  drop: Dropout = noDropout,
-  adapt: Projection = ownProjection,
+  { drop = noDropout, adapt = ownProjection, select = (all) => all }: LayerOptions = {},
 ): Tensor {
   const project = (name: string, input: Tensor) => {
     const weight = own(`${name}.weight`);
@@ -169,8 +176,8 @@ export function transformerLayer(
       config.layer_norm_epsilon,
     );
 
-  const gathered = attention(project('attn.c_attn', normalize('ln_1', x)));
-  const middle = into(x, project('attn.c_proj', gathered));
+  const gathered = select(attention(project('attn.c_attn', normalize('ln_1', x))));
+  const middle = into(select(x), project('attn.c_proj', gathered));
   const inner = gelu(project('mlp.c_fc', normalize('ln_2', middle)));
   return into(middle, project('mlp.c_proj', inner));
 }

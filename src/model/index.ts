@@ -19,6 +19,7 @@ export {
   embed,
   forward,
   lastNormalization,
+  type LayerOptions,
   noDropout,
   ownProjection,
   parameterInputs,

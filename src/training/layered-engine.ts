@@ -48,7 +48,9 @@ interface Part extends PartGraph {
 interface Parts {
   readonly embedding: Part;
   readonly layer: Part;
+  readonly lastLayer: Part;
   readonly head: Part;
+  readonly lastLayerBack: Part;
   readonly layerBack: Part;
   readonly embeddingBack: Part;
 }
@@ -96,9 +98,11 @@ export class LayeredEngine implements LossEngine {
     });
     const parts: Parts = {
       embedding: await ready(embeddingGraph(config, 'forward', tokenTypes)),
-      layer: await ready(layerGraph(config, 'forward')),
+      layer: await ready(layerGraph(config, 'forward', false)),
+      lastLayer: await ready(layerGraph(config, 'forward', true)),
       head: await ready(headGraph(config)),
-      layerBack: await ready(layerGraph(config, 'back')),
+      lastLayerBack: await ready(layerGraph(config, 'back', true)),
+      layerBack: await ready(layerGraph(config, 'back', false)),
       embeddingBack: await ready(embeddingGraph(config, 'back', tokenTypes)),
     };
     return new LayeredEngine(parameters, parts, headRows, seed);
@@ -115,7 +119,7 @@ export class LayeredEngine implements LossEngine {
     draw: BatchDraw,
     onLayer?: OnLayer,
   ): Promise<Float32Array> {
-    const { embedding, layer, layerBack, embeddingBack } = this.#parts;
+    const { embedding, layer, lastLayer, lastLayerBack, layerBack, embeddingBack } = this.#parts;
     const step: Step = {
       batch,
       lengths: lengthsOf(batch),
@@ -123,6 +127,7 @@ export class LayeredEngine implements LossEngine {
       gradients: new ParameterTensors(gradients, this.#slices),
     };
     const layers = range(0, this.#parameters.config.n_layer);
+    const isLast = (index: number) => index === layers.length - 1;
     const masksOf = (part: Part, firstPlace: number) =>
       drawMasks(part, batch.feeds, { seed: this.#seed, ...draw, firstPlace });
 
@@ -132,53 +137,55 @@ export class LayeredEngine implements LossEngine {
     const entered: HostTensors[] = [];
     let hidden = embedded;
     for (const index of layers) {
-      const masks = masksOf(layer, embedding.masks.length + index * layer.masks.length);
+      const part = isLast(index) ? lastLayer : layer;
+      const masks = masksOf(part, embedding.masks.length + index * layer.masks.length);
       const feeds = { ...batch.feeds, ...masks, [PART.input]: hidden };
-      hidden = this.#state(`hidden.${index + 1}`, step);
-      await this.#run(layer, feeds, { [PART.output]: hidden }, index);
+      hidden = this.#state(`hidden.${index + 1}`, step, isLast(index) ? 'labels' : 'tokens');
+      await this.#run(part, feeds, { [PART.output]: hidden }, index);
       entered.push(feeds);
     }
 
-    let gradient = this.#state('gradient', step);
-    let nextGradient = this.#state('next_gradient', step);
+    let gradient = this.#state('head_gradient', step, 'labels');
     const losses = await this.#head(step, hidden, gradient);
 
     for (const index of layers.toReversed()) {
       const feeds = { ...at(entered, index), [PART.outputGradient]: gradient };
-      const outputs = { [PART.inputGradient]: nextGradient };
-      await this.#runBack(layerBack, step, feeds, outputs, { index });
+      // What comes in and what goes out take turns in two pieces of memory.
+      const next = this.#state(`gradient.${index % 2}`, step);
+      const part = isLast(index) ? lastLayerBack : layerBack;
+      await this.#runBack(part, step, feeds, { [PART.inputGradient]: next }, { index });
       onLayer?.(index);
-      [gradient, nextGradient] = [nextGradient, gradient];
+      gradient = next;
     }
     const feeds = { ...embeddingFeeds, [PART.outputGradient]: gradient };
     await this.#runBack(embeddingBack, step, feeds, {});
     return losses;
   }
 
-  /** The losses of all labels; writes the gradient of the hidden states to `gradient`. */
+  /** The losses of all labels; writes the gradient of their hidden states to `gradient`. */
   async #head(step: Step, hidden: HostTensor, gradient: HostTensor): Promise<Float32Array> {
-    const { labels, labelled } = step.batch;
+    const { labels } = step.batch;
     const losses = new Float32Array(labels.length);
-    floatsOf(gradient).fill(0);
+    const width = this.#parameters.config.n_embd;
     // In equal parts, because a row left over alone would be multiplied in another order.
     const parts = Math.ceil(labels.length / this.#headRows);
     const size = Math.ceil(labels.length / parts);
     for (let start = 0; start < labels.length; start += size) {
-      const rows = {
-        labels: labels.subarray(start, start + size),
-        labelled: labelled.subarray(start, start + size),
-      };
+      const rows = { labels: labels.subarray(start, start + size) };
       const count = rows.labels.length;
       const lengths = { ...step.lengths, labels: count };
+      const rowsOf = (states: HostTensor) =>
+        float32(floatsOf(states).subarray(start * width, (start + count) * width), [count, width]);
       const feeds = {
-        [PART.input]: hidden,
-        labelled: int64(rows.labelled, [count]),
+        [PART.input]: rowsOf(hidden),
         labels: int64(rows.labels, [count]),
         [LOSS_SCALE]: float32(Float32Array.of(step.scale), []),
       };
-      const outputs = { [LABEL_LOSSES]: float32(losses.subarray(start, start + size), [count]) };
-      const tables = new Map([[PART.input, gradient]]);
-      await this.#runBack(this.#parts.head, { ...step, lengths }, feeds, outputs, { rows, tables });
+      const outputs = {
+        [LABEL_LOSSES]: float32(losses.subarray(start, start + size), [count]),
+        [PART.inputGradient]: rowsOf(gradient),
+      };
+      await this.#runBack(this.#parts.head, { ...step, lengths }, feeds, outputs, { rows });
     }
     return losses;
   }
@@ -192,15 +199,12 @@ export class LayeredEngine implements LossEngine {
     {
       index,
       rows = batch.lookups,
-      tables,
     }: {
       readonly index?: number;
       readonly rows?: Readonly<Record<string, Int32Array>>;
-      /** Tables of row gradients that are not parameters. */
-      readonly tables?: ReadonlyMap<string, HostTensor>;
     } = {},
   ): Promise<void> {
-    const gradientOf = (name: string) => tables?.get(name) ?? gradients.of(fullName(name, index));
+    const gradientOf = (name: string) => gradients.of(fullName(name, index));
     const values = this.#scratch.rows(part.rows, lengths);
     const before = part.dense.map((name) => [`accumulated.${name}`, gradientOf(name)] as const);
     const after = part.dense.map((name) => [`gradient.${name}`, gradientOf(name)] as const);
@@ -221,13 +225,12 @@ export class LayeredEngine implements LossEngine {
     await part.session.run({ ...Object.fromEntries(weights), ...feeds }, fetches);
   }
 
-  #state(name: string, { lengths }: Step): HostTensor {
-    return this.#scratch.floats(name, ['tokens', this.#parameters.config.n_embd], lengths);
+  #state(name: string, { lengths }: Step, rows: 'tokens' | 'labels' = 'tokens'): HostTensor {
+    return this.#scratch.floats(name, [rows, this.#parameters.config.n_embd], lengths);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { embedding, layer, head, layerBack, embeddingBack } = this.#parts;
-    for (const { session } of [embedding, layer, head, layerBack, embeddingBack]) {
+    for (const { session } of Object.values<Part>({ ...this.#parts })) {
       await session[Symbol.asyncDispose]();
     }
   }

@@ -1,4 +1,4 @@
-import { differentiate, gather, Graph, multiply, reduceSum, type Tensor } from '../graph/index.js';
+import { differentiate, Graph, multiply, reduceSum, type Tensor } from '../graph/index.js';
 import {
   type Dropout,
   type DropoutMask,
@@ -17,6 +17,7 @@ import {
 import {
   headLosses,
   headSliceInputs,
+  labelledTokens,
   LOSS_SCALE,
   outputGradients,
   type RowOutput,
@@ -51,7 +52,7 @@ type Shapes = ReadonlyMap<string, readonly number[]>;
 export function embeddingGraph(config: Gpt2Config, way: Way, tokenTypes: boolean): PartGraph {
   const shapes = parameterShapes(config);
   const names = [TOKEN_EMBEDDING, POSITION_EMBEDDING];
-  return partGraph(config, way, only(shapes, names), (graph, parameter, drop) => {
+  return partGraph(way, only(shapes, names), (graph, parameter, drop) => {
     const input = (name: string) => graph.input(name, 'int64', ['tokens']);
     const tokens = {
       ids: input('ids'),
@@ -62,35 +63,39 @@ export function embeddingGraph(config: Gpt2Config, way: Way, tokenTypes: boolean
   });
 }
 
-/** Any one layer; its parameters go by their names within it. */
-export function layerGraph(config: Gpt2Config, way: Way): PartGraph {
-  return partGraph(config, way, layerParameterShapes(config), (graph, parameter, drop) => {
+/**
+ * Any one layer; its parameters go by their names within it. The last one puts out the states of
+ * labelled tokens alone.
+ */
+export function layerGraph(config: Gpt2Config, way: Way, last: boolean): PartGraph {
+  return partGraph(way, layerParameterShapes(config), (graph, parameter, drop) => {
     const input = graph.input(PART.input, 'float32', ['tokens', config.n_embd]);
     const attention = raggedAttention(config, raggedLayoutInputs(graph), drop);
-    const output = transformerLayer(config, parameter, input, (x) => attention(x, 0), drop);
-    return { input, output };
+    const select = last ? labelledTokens(graph) : undefined;
+    const look = (x: Tensor) => attention(x, 0);
+    return { input, output: transformerLayer(config, parameter, input, look, { drop, select }) };
   });
 }
 
-/** The head on some labelled tokens: their losses and all gradients, the input's as rows. */
+/** The head on the states of some labelled tokens: their losses and all gradients. */
 export function headGraph(config: Gpt2Config): PartGraph {
   const own = [TOKEN_EMBEDDING, 'transformer.ln_f.weight', 'transformer.ln_f.bias'];
   const graph = new Graph();
   const parameter = parameterInputs(graph, only(parameterShapes(config), own));
   const slices = headSliceInputs(graph, config) ?? new Map<string, Tensor>();
-  const hidden = graph.input(PART.input, 'float32', ['tokens', config.n_embd]);
-  const rows = gather(hidden, graph.input('labelled', 'int64', ['labels']));
+  const hidden = graph.input(PART.input, 'float32', ['labels', config.n_embd]);
   const sliced = slices.size > 0 ? [...slices.values()] : undefined;
-  const losses = headLosses(config, parameter, rows, sliced);
+  const losses = headLosses(config, parameter, hidden, sliced);
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
   const parameters = [...own, ...slices.keys()];
   const found = differentiate(loss, [...own.map(parameter), ...slices.values(), hidden]);
-  const outputs = outputGradients(graph, [...parameters, PART.input], found);
+  const outputs = outputGradients(graph, parameters, found.slice(0, parameters.length));
+  const ofHidden = found.at(-1)?.dense;
+  if (ofHidden !== undefined) graph.output(PART.inputGradient, ofHidden);
   return { graph, parameters, masks: [], ...outputs };
 }
 
 function partGraph(
-  config: Gpt2Config,
   way: Way,
   shapes: Shapes,
   build: (
@@ -108,7 +113,7 @@ function partGraph(
     graph.output(PART.output, output);
     return { graph, parameters, masks, dense: [], rows: [] };
   }
-  const from = graph.input(PART.outputGradient, 'float32', ['tokens', config.n_embd]);
+  const from = graph.input(PART.outputGradient, 'float32', output.shape);
   const wanted = [...parameters.map(parameter), ...(input === undefined ? [] : [input])];
   const found = differentiate(output, wanted, { from });
   const outputs = outputGradients(graph, parameters, found.slice(0, parameters.length));

@@ -74,7 +74,8 @@ export const LABEL_LOSSES = 'label_losses';
 
 /**
  * The loss of a ragged batch as the original's `lsp_model` computes it: the negative
- * log-likelihood of every labelled token. The head sees labelled tokens only.
+ * log-likelihood of every labelled token. The head sees labelled tokens only, and so does the last
+ * layer after its attention.
  *
  * Gradients are those of `loss_scale · Σ label_losses`. The token embedding's is dense from the
  * head and sparse from the lookups; the position embedding's is sparse. With an adapter, nothing of
@@ -151,14 +152,19 @@ export function batchLosses(
   };
   const layout = raggedLayoutInputs(graph);
   const attention = raggedAttention(config, layout, drop);
-  const x = throughLayers(config, parameter, tokens, attention, drop, adapt);
+  const select = labelledTokens(graph);
+  const labelled = throughLayers(config, parameter, tokens, attention, { drop, adapt, select });
+  return headLosses(config, parameter, labelled, slices);
+}
 
-  const labelled = moveRows(x, {
+/** Declares which tokens have a label, and returns what takes them: `[tokens, …]` to `[labels, …]`. */
+export function labelledTokens(graph: Graph): (x: Tensor) => Tensor {
+  const move = {
     rows: graph.input('labelled', 'int64', ['labels']),
     origins: graph.input('label_origins', 'int64', ['tokens']),
     present: graph.input('label_present', 'float32', ['tokens', 1]),
-  });
-  return headLosses(config, parameter, labelled, slices);
+  };
+  return (x) => moveRows(x, move);
 }
 
 /** The loss of each labelled row, also put out as {@link LABEL_LOSSES}. */

@@ -10,6 +10,7 @@ import {
   reduceSum,
   reshape,
   split,
+  type Tensor,
 } from '../graph/index.js';
 import {
   type DropoutMask,
@@ -67,12 +68,14 @@ function rankingGraph(config: Gpt2Config, gradients: boolean, fused: boolean): L
   };
   const layout = raggedLayoutInputs(graph);
   const drop = gradients ? trainingDropout(masks) : noDropout;
-  const hidden = forward(config, parameter, tokens, raggedAttention(config, layout, drop), drop);
-  const last = moveRows(hidden, {
+  const move = {
     rows: graph.input('last', 'int64', ['rows']),
     origins: graph.input('last_origins', 'int64', ['tokens']),
     present: graph.input('last_present', 'float32', ['tokens', 1]),
-  });
+  };
+  const attention = raggedAttention(config, layout, drop);
+  const select = (x: Tensor) => moveRows(x, move);
+  const last = forward(config, parameter, tokens, attention, { drop, select });
   const scores = reshape(matmul(last, head, { transposeB: true }), ['pairs', 2]);
   const [better] = split(logSoftmax(scores), 1, 2);
   if (better === undefined) throw new Error('A split gives two parts.');
