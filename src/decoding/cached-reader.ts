@@ -27,7 +27,7 @@ const CAPACITY_STEP = 64;
  * not see, and its scores stay in the processor's cache. Parts end at multiples of
  * {@link CAPACITY_STEP}, so that sums over places come out as over the whole prompt.
  */
-const PROMPT_AT_ONCE = 128;
+const PROMPT_AT_ONCE = 256;
 
 /** Added to the attention scores of places that may not be looked at. */
 const HIDDEN = -1e9;
