@@ -18,9 +18,10 @@ import {
 import { UsageError } from './arguments.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { givenSettings, readConfigFile, repeatCommand } from './train-config.js';
-import { openData, openSource } from './train-data.js';
+import { builtSource, openData, openSource } from './train-data.js';
 import { newTrainCommand, type TrainCommand } from './train-flags.js';
 import { checkAdapter, withFreshAdapter } from './train-lora.js';
+import { checkSameStart } from './train-resume.js';
 import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
 import { halfPrecision } from './train-precision.js';
@@ -41,7 +42,10 @@ export function trainCommand(): CommandUnknownOpts {
       continueFrom === undefined || continueFrom === '0'
         ? undefined
         : await findRun(continueFrom, out);
-    if (resume !== undefined) repeatCommand(command, resume.command);
+    if (resume !== undefined) {
+      repeatCommand(command, resume.command);
+      await checkSameStart(out, command, resume.command);
+    }
     const processes = joinProcesses();
     const { rank } = processes;
     const stood = await exists(out);
@@ -92,16 +96,29 @@ async function run(
   const reuse = resume !== undefined || rank !== 0;
   const imported = join(out, 'conversations.tsv');
   const source =
-    reuse && (await exists(imported))
+    (resume === undefined ? undefined : await builtSource(out)) ??
+    (reuse && (await exists(imported))
       ? { path: imported, isDataset: false }
-      : await openSource(data, imported);
+      : await openSource(data, imported));
   const loaded = resume?.checkpoint ?? (await start?.load(source, settings.seed));
   if (loaded === undefined) throw new Error('A run starts from nothing.');
   if (resume !== undefined) checkAdapter(loaded, flags);
   const checkpoint =
     resume !== undefined ? loaded : await withFreshAdapter(loaded, flags, model, settings.seed);
+  const { n_positions: longest } = checkpoint.parameters.config;
+  if (!source.isDataset && settings.maxSeqLength > longest) {
+    throw new UsageError(
+      `--max-seq-length ${settings.maxSeqLength}: the model reads ${longest} tokens at most; give --max-seq-length ${longest}.`,
+    );
+  }
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
   if (rank === 0) await processes.barrier();
+  if (rank === 0 && settings.validation > 0 && heldOut?.length === 0) {
+    const share = source.isDataset ? '' : ', or hold out a larger share with --validation';
+    notice(
+      `Nothing is held out, so there are no validation, early stopping and sample replies; name conversations with --eval-input-file${share}`,
+    );
+  }
 
   const options = trainOptions(settings, dataset.length, size);
   const display =
