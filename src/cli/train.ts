@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf, UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
+import { readRank } from '../base/rank.js';
 import { mergeAdapter } from '../checkpoint/index.js';
 import { type Communicator, joinProcesses, requireDevice } from '../runtime/index.js';
 import {
@@ -62,6 +63,16 @@ export function trainCommand(): CommandUnknownOpts {
   });
 }
 
+/** Says which program is which process: of one that was killed, some launchers name no more. */
+async function namePrograms(processes: Communicator): Promise<void> {
+  const programs = new Float64Array(processes.size);
+  programs[processes.rank] = process.pid;
+  await processes.allReduceSum(programs);
+  if (processes.rank === 0) {
+    notice(`${processes.size} processes, from 0 on, are the programs (PID) ${programs.join(', ')}`);
+  }
+}
+
 /** Ends the job of a process that failed: the others would wait for it forever. */
 function endAll(processes: Communicator, error: unknown): void {
   const { rank, size } = processes;
@@ -91,6 +102,7 @@ async function run(
 
   const start = resume === undefined ? await startingPoint(flags, model) : undefined;
   const settings = completeSettings(flags, start ?? resume?.settings ?? {});
+  if (size > 1) await namePrograms(processes);
   // Rank 0 prepares the data; the others wait for it, and take what it has made.
   if (rank !== 0) await processes.barrier();
   const reuse = resume !== undefined || rank !== 0;
@@ -193,8 +205,9 @@ function outputFolder(command: TrainCommand): string {
 
 /** The state to go on from; none where the run was killed before its first checkpoint. */
 async function findRun(from: string, out: string): Promise<TrainingState | undefined> {
-  const state = await openRun(isStep(from) ? checkpointFolder(out, Number(from)) : from, notice);
-  notice(
+  const say = readRank().rank === 0 ? notice : () => undefined;
+  const state = await openRun(isStep(from) ? checkpointFolder(out, Number(from)) : from, say);
+  say(
     state === undefined
       ? `${out} has no checkpoint yet; starting at the beginning`
       : `Going on from ${state.folder}`,
