@@ -63,6 +63,10 @@ export async function train(
     processes.rank === 0
       ? await RunLog.open(options.logDir ?? outputDir, resume?.progress.step)
       : RunLog.silent();
+  if (processes.rank === 0 && resume !== undefined && isBest(resume.progress)) {
+    // The run may have had a better one later, on the course that is left now.
+    await saveCheckpoint(outputDir, checkpoint);
+  }
   // All have the same already, unless their files or libraries differ.
   await processes.broadcast(checkpoint.parameters.buffer);
   if (checkpoint.adapter !== undefined) await processes.broadcast(checkpoint.adapter.buffer);
@@ -323,6 +327,11 @@ class Run {
     const { earlyStoppingPatience = Infinity } = this.#parts.options;
     return this.#progress.withoutImprovement >= earlyStoppingPatience;
   }
+}
+
+/** Whether the newest weights are the best. */
+function isBest({ step, best }: Progress): boolean {
+  return best?.step === step;
 }
 
 function firstProgress(log: RunLog): Progress {

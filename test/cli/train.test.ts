@@ -364,6 +364,18 @@ describe('train --continue-from', () => {
     await train('', ...going, '--data', 'data');
   });
 
+  it('has the best model of the course that it takes, not of the one that it leaves', async () => {
+    const flags = ['--data', 'small.tsv', '--model', 'base', '--validation', '0.2', ...step(4)];
+    const saving = ['--valid-step', '2', '--keep', '9', '--sample-replies', '0'];
+    await train('course', ...flags, ...saving, '--learning-rate', '1e-3');
+    const model = (name: string) => readFile(join(folder, 'course', name, 'model.safetensors'));
+    assert.deepEqual(await model('.'), await model('checkpoint-4'));
+    const back = ['--continue-from', join('course', 'checkpoint-2'), ...step(3)];
+    const { stdout } = await train('', ...back, '--learning-rate', '1e-12');
+    assert.match(stdout, /It is that of step 2, the best\./);
+    assert.deepEqual(await model('.'), await model('checkpoint-2'));
+  });
+
   it('says which checkpoints there are', async () => {
     await train('few', '--data', 'data', '--model', 'base', ...step(2), '--save-steps', '1');
     await refuses(
