@@ -298,6 +298,9 @@ describe('train on data of one’s own', () => {
     const flags = ['--data', 'small.tsv', '--model', 'base', ...step(9), '--lr-schedule', 'None'];
     await refuses([...flags, '--out', 'never', '--learning-rate', '1e38'], /The loss became/);
     assert.ok(!existsSync(join(folder, 'never')));
+    const validated = [...flags, '--out', 'never', '--learning-rate', '1e30', '--valid-step', '1'];
+    await refuses([...validated, '--validation', '0.2'], /The held-out loss became NaN at step 1;/);
+    assert.ok(!existsSync(join(folder, 'never')));
     await refuses(['--data', 'missing', '--model', 'base', '--out', 'never'], /missing: no such/);
     assert.ok(!existsSync(join(folder, 'never')));
   });

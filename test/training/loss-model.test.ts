@@ -134,6 +134,11 @@ describe('LossModel', () => {
     const expected = await of(labelled);
     assert.deepEqual(await of([...silent, ...labelled]), expected);
     assert.deepEqual(await of([...labelled, ...silent]), expected);
+    const total = new LossSum();
+    total.add(makeBatch([...silent, ...labelled]), expected.losses);
+    const alone = new LossSum();
+    alone.add(makeBatch(labelled), expected.losses);
+    assert.deepEqual(total.result, alone.result);
     assert.deepEqual(await of(silent), {
       losses: new Float32Array(0),
       gradients: new Parameters(config).buffer,
