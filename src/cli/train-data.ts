@@ -16,8 +16,12 @@ export interface DataSource {
   readonly isDataset: boolean;
 }
 
+/** Where a run's own data lies, in its folder. */
+const BUILT = 'dataset';
+const BUILT_HELD_OUT = 'eval-dataset';
+
 /** Whether something at `path` is a folder. */
-async function isFolder(path: string): Promise<boolean> {
+export async function isFolder(path: string): Promise<boolean> {
   return (await withFileErrors(path, () => stat(path))).isDirectory();
 }
 
@@ -32,6 +36,23 @@ export async function openSource(path: string, imported: string): Promise<DataSo
   const counts = await importConversations(format, [path], imported);
   console.log(`${path}: ${counts.conversations} conversations, ${counts.turns} turns (${format})`);
   return { path: imported, isDataset: false };
+}
+
+/** The dataset that an earlier part of the run has built of its data; what that was is not needed. */
+export function builtSource(out: string): Promise<DataSource | undefined> {
+  return datasetAt(join(out, BUILT));
+}
+
+/** Which datasets a run has built in its folder. */
+export async function hasBuilt(
+  out: string,
+): Promise<{ readonly data: boolean; readonly heldOut: boolean }> {
+  const [data, heldOut] = [await builtSource(out), await datasetAt(join(out, BUILT_HELD_OUT))];
+  return { data: data !== undefined, heldOut: heldOut !== undefined };
+}
+
+async function datasetAt(path: string): Promise<DataSource | undefined> {
+  return (await exists(join(path, DATASET_FILE))) ? { path, isDataset: true } : undefined;
 }
 
 /** A dataset's folder: the source itself, or what is built of it at `out`. */
@@ -74,14 +95,16 @@ export async function openData(
   const { evalInputFile, skipEval } = settings;
   const split = skipEval === true || evalInputFile !== undefined ? 0 : settings.validation;
   const options = { validation: split, reuse };
-  const folder = await datasetFolder(source, join(out, 'dataset'), tokenizer, settings, options);
+  const folder = await datasetFolder(source, join(out, BUILT), tokenizer, settings, options);
   const dataset = await Dataset.open(folder, 'train');
   if (skipEval === true) return { dataset, heldOut: undefined };
   if (evalInputFile === undefined) {
     return { dataset, heldOut: await Dataset.open(folder, 'validation') };
   }
-  const other = await openSource(evalInputFile, join(out, 'eval-conversations.tsv'));
-  const built = await datasetFolder(other, join(out, 'eval-dataset'), tokenizer, settings, {
+  const other =
+    (reuse ? await datasetAt(join(out, BUILT_HELD_OUT)) : undefined) ??
+    (await openSource(evalInputFile, join(out, 'eval-conversations.tsv')));
+  const built = await datasetFolder(other, join(out, BUILT_HELD_OUT), tokenizer, settings, {
     validation: 0,
     reuse,
   });

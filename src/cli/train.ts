@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf, UserError } from '../base/errors.js';
 import { exists } from '../base/files.js';
+import { readRank } from '../base/rank.js';
 import { mergeAdapter } from '../checkpoint/index.js';
 import { type Communicator, joinProcesses, requireDevice } from '../runtime/index.js';
 import {
@@ -18,9 +19,10 @@ import {
 import { UsageError } from './arguments.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { givenSettings, readConfigFile, repeatCommand } from './train-config.js';
-import { openData, openSource } from './train-data.js';
+import { builtSource, openData, openSource } from './train-data.js';
 import { newTrainCommand, type TrainCommand } from './train-flags.js';
 import { checkAdapter, withFreshAdapter } from './train-lora.js';
+import { checkSameStart } from './train-resume.js';
 import { startingPoint } from './train-model.js';
 import { sampleReplies } from './train-samples.js';
 import { halfPrecision } from './train-precision.js';
@@ -41,7 +43,10 @@ export function trainCommand(): CommandUnknownOpts {
       continueFrom === undefined || continueFrom === '0'
         ? undefined
         : await findRun(continueFrom, out);
-    if (resume !== undefined) repeatCommand(command, resume.command);
+    if (resume !== undefined) {
+      repeatCommand(command, resume.command);
+      await checkSameStart(out, command, resume.command);
+    }
     const processes = joinProcesses();
     const { rank } = processes;
     const stood = await exists(out);
@@ -56,6 +61,16 @@ export function trainCommand(): CommandUnknownOpts {
     await processes[Symbol.asyncDispose]();
     if (rank === 0) report(result, out);
   });
+}
+
+/** Says which program is which process: of one that was killed, some launchers name no more. */
+async function namePrograms(processes: Communicator): Promise<void> {
+  const programs = new Float64Array(processes.size);
+  programs[processes.rank] = process.pid;
+  await processes.allReduceSum(programs);
+  if (processes.rank === 0) {
+    notice(`${processes.size} processes, from 0 on, are the programs (PID) ${programs.join(', ')}`);
+  }
 }
 
 /** Ends the job of a process that failed: the others would wait for it forever. */
@@ -87,21 +102,35 @@ async function run(
 
   const start = resume === undefined ? await startingPoint(flags, model) : undefined;
   const settings = completeSettings(flags, start ?? resume?.settings ?? {});
+  if (size > 1) await namePrograms(processes);
   // Rank 0 prepares the data; the others wait for it, and take what it has made.
   if (rank !== 0) await processes.barrier();
   const reuse = resume !== undefined || rank !== 0;
   const imported = join(out, 'conversations.tsv');
   const source =
-    reuse && (await exists(imported))
+    (resume === undefined ? undefined : await builtSource(out)) ??
+    (reuse && (await exists(imported))
       ? { path: imported, isDataset: false }
-      : await openSource(data, imported);
+      : await openSource(data, imported));
   const loaded = resume?.checkpoint ?? (await start?.load(source, settings.seed));
   if (loaded === undefined) throw new Error('A run starts from nothing.');
   if (resume !== undefined) checkAdapter(loaded, flags);
   const checkpoint =
     resume !== undefined ? loaded : await withFreshAdapter(loaded, flags, model, settings.seed);
+  const { n_positions: longest } = checkpoint.parameters.config;
+  if (!source.isDataset && settings.maxSeqLength > longest) {
+    throw new UsageError(
+      `--max-seq-length ${settings.maxSeqLength}: the model reads ${longest} tokens at most; give --max-seq-length ${longest}.`,
+    );
+  }
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
   if (rank === 0) await processes.barrier();
+  if (rank === 0 && settings.validation > 0 && heldOut?.length === 0) {
+    const share = source.isDataset ? '' : ', or hold out a larger share with --validation';
+    notice(
+      `Nothing is held out, so there are no validation, early stopping and sample replies; name conversations with --eval-input-file${share}`,
+    );
+  }
 
   const options = trainOptions(settings, dataset.length, size);
   const display =
@@ -176,8 +205,9 @@ function outputFolder(command: TrainCommand): string {
 
 /** The state to go on from; none where the run was killed before its first checkpoint. */
 async function findRun(from: string, out: string): Promise<TrainingState | undefined> {
-  const state = await openRun(isStep(from) ? checkpointFolder(out, Number(from)) : from, notice);
-  notice(
+  const say = readRank().rank === 0 ? notice : () => undefined;
+  const state = await openRun(isStep(from) ? checkpointFolder(out, Number(from)) : from, say);
+  say(
     state === undefined
       ? `${out} has no checkpoint yet; starting at the beginning`
       : `Going on from ${state.folder}`,

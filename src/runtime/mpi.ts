@@ -102,8 +102,12 @@ export function joinProcesses(environment: NodeJS.ProcessEnv = process.env): Com
   const { library, file } = loadLibrary(environment);
   const processes = new MpiCommunicator(library);
   if (processes.rank !== rank || processes.size !== size) {
+    const slurm =
+      environment.SLURM_PROCID === undefined
+        ? ''
+        : ', or start it with srun --mpi=pmi2 (MPICH) or --mpi=pmix (Open MPI)';
     throw new UserError(
-      `The launcher says that this is process ${rank} of ${size}, but ${file} says ${processes.rank} of ${processes.size}; name the launcher's own library in the environment variable DIALOGPT_MPI.`,
+      `The launcher says that this is process ${rank} of ${size}, but ${file} says ${processes.rank} of ${processes.size}; name the launcher's own library in the environment variable DIALOGPT_MPI${slurm}.`,
     );
   }
   return processes;

@@ -71,6 +71,11 @@ export async function openRun(
   const out = runFolder(path);
   await removeLeftOvers(out);
   if (path !== out) {
+    if (!(await exists(path))) {
+      const steps = await checkpointSteps(out);
+      const those = steps.length === 0 ? 'no checkpoint' : `those of steps ${steps.join(' and ')}`;
+      throw new UserError(`${path}: there is no such checkpoint; ${out} has ${those}.`);
+    }
     const state = await loadState(path);
     for (const step of await checkpointSteps(out)) {
       if (step > state.progress.step) await removeCheckpoint(out, step);

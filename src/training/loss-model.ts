@@ -121,6 +121,8 @@ export class LossModel {
     const losses = new Float32Array(batch.labels.length);
     let start = 0;
     for (const [number, part] of parts.entries()) {
+      // What has nothing to predict has neither losses nor gradients, and graphs take no empty lists.
+      if (part.labels.length === 0) continue;
       losses.set(await compute(part, number, number === parts.length - 1), start);
       start += part.labels.length;
     }

@@ -69,8 +69,14 @@ export class LossSum {
   /** Adds sequences: of each, the sum of its losses and the number of its labels. */
   addRows(losses: Float64Array, labels: Float64Array): void {
     let means = 0;
-    for (const [row, loss] of losses.entries()) means += loss / at(labels, row);
-    this.#addValues([sum(losses), sum(labels), means, losses.length]);
+    let sequences = 0;
+    for (const [row, loss] of losses.entries()) {
+      // Where nothing is to be predicted, there is no mean.
+      if (at(labels, row) === 0) continue;
+      means += loss / at(labels, row);
+      sequences += 1;
+    }
+    this.#addValues([sum(losses), sum(labels), means, sequences]);
   }
 
   /** Adds what another has added up. */

@@ -16,7 +16,7 @@ const CHANGEABLE = {
   lrSchedule: '--lr-schedule',
   warmupSteps: '--warmup-steps',
   warmupProportion: '--warmup-proportion',
-  adam: "the optimizer's settings",
+  adam: "the optimizer's configuration",
   device: '--device',
   fp16: '--fp16',
   lossScale: '--loss-scale',

@@ -63,6 +63,10 @@ export async function train(
     processes.rank === 0
       ? await RunLog.open(options.logDir ?? outputDir, resume?.progress.step)
       : RunLog.silent();
+  if (processes.rank === 0 && resume !== undefined && isBest(resume.progress)) {
+    // The run may have had a better one later, on the course that is left now.
+    await saveCheckpoint(outputDir, checkpoint);
+  }
   // All have the same already, unless their files or libraries differ.
   await processes.broadcast(checkpoint.parameters.buffer);
   if (checkpoint.adapter !== undefined) await processes.broadcast(checkpoint.adapter.buffer);
@@ -157,15 +161,7 @@ class Run {
     progress.batchesOfEpoch += indices.length;
     progress.seconds += (performance.now() - started) / 1000;
     const { loss } = losses.result;
-    if (!Number.isFinite(loss)) {
-      const kept =
-        this.#saved === undefined
-          ? 'nothing was saved'
-          : `${checkpointFolder(options.outputDir, this.#saved)} is the last that was saved`;
-      throw new UserError(
-        `The loss became ${loss} at step ${progress.step}; ${kept}. Start again with a lower --learning-rate.`,
-      );
-    }
+    this.#requireFinite('loss', loss);
     await log.step(progress.epoch, progress.step, progress.batches);
     const report = {
       step: progress.step,
@@ -179,6 +175,18 @@ class Run {
     };
     await log.report(report);
     options.onStep?.(report);
+  }
+
+  /** @throws UserError if training has gone astray, so that nothing of it is saved. */
+  #requireFinite(name: string, loss: number): void {
+    if (Number.isFinite(loss)) return;
+    const kept =
+      this.#saved === undefined
+        ? 'nothing was saved'
+        : `${checkpointFolder(this.#parts.options.outputDir, this.#saved)} is the last that was saved`;
+    throw new UserError(
+      `The ${name} became ${loss} at step ${this.#progress.step}; ${kept}. Start again with a lower --learning-rate.`,
+    );
   }
 
   /**
@@ -295,6 +303,7 @@ class Run {
         processes,
       },
     );
+    this.#requireFinite('held-out loss', loss);
     const measured: Perplexity = { loss, perplexity, sequencePerplexity, labels };
     const validation = { step: progress.step, ...measured };
     const better = progress.best === undefined || loss < progress.best.loss;
@@ -323,6 +332,11 @@ class Run {
     const { earlyStoppingPatience = Infinity } = this.#parts.options;
     return this.#progress.withoutImprovement >= earlyStoppingPatience;
   }
+}
+
+/** Whether the newest weights are the best. */
+function isBest({ step, best }: Progress): boolean {
+  return best?.step === step;
 }
 
 function firstProgress(log: RunLog): Progress {

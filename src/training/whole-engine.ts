@@ -23,7 +23,8 @@ export class WholeEngine implements LossEngine {
   readonly #session: Session;
   readonly #graph: LossGraph;
   readonly #weights: HostTensors;
-  readonly #slices: readonly Parameter[];
+  /** Slices of the embedding among what is trained; none with an adapter, for which it stays. */
+  readonly #trainedSlices: readonly Parameter[];
   readonly #scratch = new Scratch();
 
   readonly #seed: number;
@@ -38,9 +39,10 @@ export class WholeEngine implements LossEngine {
     this.#seed = seed;
     this.#session = session;
     this.#graph = graph;
-    this.#slices = headSlices(parameters.config);
+    const slices = headSlices(parameters.config);
+    this.#trainedSlices = adapter === undefined ? slices : [];
     this.#weights = {
-      ...new ParameterTensors(parameters, this.#slices).all,
+      ...new ParameterTensors(parameters, slices).all,
       ...(adapter && new ParameterTensors(adapter).all),
     };
   }
@@ -58,7 +60,7 @@ export class WholeEngine implements LossEngine {
     draw: BatchDraw,
   ): Promise<Float32Array> {
     const { dense, rows } = this.#graph;
-    const accumulated = new ParameterTensors(gradients, this.#slices);
+    const accumulated = new ParameterTensors(gradients, this.#trainedSlices);
     const feeds: Record<string, HostTensor> = {
       ...this.#weights,
       ...batch.feeds,

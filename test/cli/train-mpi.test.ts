@@ -108,14 +108,16 @@ describe('training on several processes', { skip: withoutMpi }, () => {
     const second = await processOf(1, 'killed');
     assert.ok(second !== undefined);
     process.kill(second, 'SIGKILL');
-    const { code } = await running.ended;
+    const { code, stderr: told } = await running.ended;
     assert.notEqual(code, 0);
+    assert.match(told, new RegExp(`^2 processes, .* \\d+, ${second}\\.$`, 'm'));
     const saved = Math.max(...(await checkpointSteps(out)));
     const further = String(saved + 2);
     const { code: again, stderr } = await trainOn(launcher, 2, [
       ...['train', '--continue-from', 'killed', '--num-optim-steps', further],
     ]);
     assert.equal(again, 0, stderr);
+    assert.equal(stderr.match(/^Going on from /gm)?.length, 1);
     const rows = await losses('killed', 'train_log.txt');
     assert.deepEqual(
       rows.map((row) => row[1]),

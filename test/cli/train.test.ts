@@ -283,9 +283,23 @@ describe('train on data of one’s own', () => {
     assert.ok((await tokens('shorter', '--max-seq-length', '32')).examples < normal.examples);
   });
 
+  it('says where nothing is held out, and what the model cannot read', async () => {
+    await writeFile(join(folder, 'one.tsv'), 'hello there\tgood day\n');
+    const flags = ['--data', 'one.tsv', '--model', 'base', ...step(1)];
+    const { stderr } = await train('of-one', ...flags);
+    assert.match(stderr, /^Nothing is held out, .*--eval-input-file, or .*--validation\.$/m);
+    const { stderr: silent } = await train('of-one-unseen', ...flags, '--skip-eval');
+    assert.doesNotMatch(silent, /held out/);
+    const long = [...flags, '--out', 'never', '--max-seq-length', '256'];
+    await refuses(long, /--max-seq-length 256: the model reads 128 tokens at most/);
+  });
+
   it('leaves nothing of a run that fails', async () => {
     const flags = ['--data', 'small.tsv', '--model', 'base', ...step(9), '--lr-schedule', 'None'];
     await refuses([...flags, '--out', 'never', '--learning-rate', '1e38'], /The loss became/);
+    assert.ok(!existsSync(join(folder, 'never')));
+    const validated = [...flags, '--out', 'never', '--learning-rate', '1e30', '--valid-step', '1'];
+    await refuses([...validated, '--validation', '0.2'], /The held-out loss became NaN at step 1;/);
     assert.ok(!existsSync(join(folder, 'never')));
     await refuses(['--data', 'missing', '--model', 'base', '--out', 'never'], /missing: no such/);
     assert.ok(!existsSync(join(folder, 'never')));
@@ -324,5 +338,52 @@ describe('train --continue-from', () => {
     await refuses(seed, /--seed cannot change within a run \(42 to 3\)/);
     await refuses(['--continue-from', 'nowhere'], /--data FILE/);
     assert.ok(!existsSync(join(folder, 'nowhere')));
+  });
+
+  it('keeps its data and model, needs the given file no more, and takes a dataset from elsewhere', async () => {
+    await cp(join(folder, 'small.tsv'), join(folder, 'passing.tsv'));
+    const held = ['--eval-input-file', 'passing.tsv', '--sample-replies', '0'];
+    const flags = ['--data', 'passing.tsv', ...held, ...TINY, '--vocab-size', '300'];
+    await train('made', ...flags, ...step(1));
+    await rm(join(folder, 'passing.tsv'));
+    const same = ['--max-seq-length', '128', '--n-layer', '1', '--normalize-data', 'true'];
+    await train('', '--continue-from', 'made', ...same, ...step(2));
+    for (const [flag, value, change] of [
+      ['--data', 'small.tsv', /--data cannot change within a run \(.*passing.tsv to small.tsv\)/],
+      ['--eval-input-file', 'small.tsv', /--eval-input-file cannot change/],
+      ['--model', 'base', /--model cannot change within a run \(none to base\)/],
+      ['--max-seq-length', '64', /--max-seq-length cannot change within a run \(128 to 64\)/],
+      ['--n-layer', '2', /--n-layer cannot change within a run \(1 to 2\)/],
+    ] as const) {
+      await refuses(['--continue-from', 'made', flag, value, ...step(3)], change);
+    }
+
+    await cp(join(folder, 'data'), join(folder, 'here'), { recursive: true });
+    await train('of-dataset', '--data', 'here', '--model', 'base', ...step(1));
+    await rm(join(folder, 'here'), { recursive: true });
+    const going = ['--continue-from', 'of-dataset', ...step(2)];
+    await refuses(going, /here: no such file/);
+    await refuses([...going, '--data', 'small.tsv'], /--data cannot change/);
+    await train('', ...going, '--data', 'data');
+  });
+
+  it('has the best model of the course that it takes, not of the one that it leaves', async () => {
+    const flags = ['--data', 'small.tsv', '--model', 'base', '--validation', '0.2', ...step(4)];
+    const saving = ['--valid-step', '2', '--keep', '9', '--sample-replies', '0'];
+    await train('course', ...flags, ...saving, '--learning-rate', '1e-3');
+    const model = (name: string) => readFile(join(folder, 'course', name, 'model.safetensors'));
+    assert.deepEqual(await model('.'), await model('checkpoint-4'));
+    const back = ['--continue-from', join('course', 'checkpoint-2'), ...step(3)];
+    const { stdout } = await train('', ...back, '--learning-rate', '1e-12');
+    assert.match(stdout, /It is that of step 2, the best\./);
+    assert.deepEqual(await model('.'), await model('checkpoint-2'));
+  });
+
+  it('says which checkpoints there are', async () => {
+    await train('few', '--data', 'data', '--model', 'base', ...step(2), '--save-steps', '1');
+    await refuses(
+      ['--continue-from', '7', '--out', 'few'],
+      /checkpoint-7: there is no such checkpoint; few has those of steps 2 and 1\./,
+    );
   });
 });

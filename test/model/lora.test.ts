@@ -3,7 +3,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
-import { range } from '../../src/base/arrays.js';
+import { at, range, sum } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
 import {
   convertModel,
@@ -16,7 +16,14 @@ import {
   saveCheckpoint,
 } from '../../src/checkpoint/index.js';
 import { describeAdapter, loadAdapter } from '../../src/checkpoint/adapter.js';
-import { LoraAdapter, type LoraOptions, ParameterBuffer } from '../../src/model/index.js';
+import {
+  gpt2Config,
+  headSlices,
+  LoraAdapter,
+  type LoraOptions,
+  ParameterBuffer,
+  Parameters,
+} from '../../src/model/index.js';
 import { gpt2Tokenizer, Tokenizer, trainVocabulary } from '../../src/tokenizer/index.js';
 import { LossModel, makeBatch } from '../../src/training/index.js';
 import { golden, temporaryFolder } from '../support/files.js';
@@ -108,6 +115,43 @@ describe('LoraAdapter', () => {
     const merged = mergeAdapter({ parameters, tokenizer: gpt2Tokenizer(), adapter });
     await using whole = await LossModel.forEvaluation(merged.parameters, { threads: 1 });
     assertClose(await whole.losses(batch), changed, 1e-5);
+  });
+
+  it("has the weight's gradient times A as B's, also where the head is cut into slices", async () => {
+    const config = gpt2Config({
+      ...{ vocab_size: 5000, n_positions: 16, n_embd: 8, n_layer: 1, n_head: 1 },
+      ...{ embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 },
+    });
+    assert.ok(headSlices(config).length > 1);
+    const random = new Random(4);
+    const parameters = Parameters.initialize(config, random);
+    const only = { ...options, targetModules: ['c_attn'] };
+    const adapter = LoraAdapter.initialize(config, only, 'base', random);
+    const batch = nextTokenBatch([range(0, 12).map(() => random.below(5000))]);
+    await using whole = await LossModel.forTraining(parameters, { threads: 1 });
+    const expected = new Parameters(config);
+    const losses = await whole.backward(batch, 1, expected);
+    await using adapted = await LossModel.forTraining(parameters, { adapter, threads: 1 });
+    const gradients = new ParameterBuffer(adapter.layout);
+    assert.deepEqual(await adapted.backward(batch, 1, gradients), losses);
+    const { a, b } = at(adapter.pairs, 0);
+    const weight = expected.layout.find(({ name }) => name.endsWith('c_attn.weight'));
+    assert.ok(weight !== undefined);
+    const [rank = 0, width = 0] = a.shape;
+    const [rows = 0] = b.shape;
+    const ofWeight = expected.view(weight);
+    const factor = adapter.view(a);
+    const product = range(0, rows).flatMap((row) =>
+      range(0, rank).map((column) =>
+        sum(
+          range(0, width).map(
+            (index) => at(ofWeight, index * rows + row) * at(factor, column * width + index),
+          ),
+        ),
+      ),
+    );
+    const scaled = product.map((value) => adapter.scale * value);
+    assertClose(gradients.view(b), scaled, 1e-5);
   });
 
   it('asks the graph for gradients of the factors alone', async () => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { range, sum } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
+import { type Example, IGNORED_LABEL } from '../../src/dataset/index.js';
 import { differentiate, Graph, reduceSum } from '../../src/graph/index.js';
 import {
   gpt2Config,
@@ -113,6 +114,35 @@ describe('LossModel', () => {
         }
       }
     }
+  });
+
+  it('takes a part without any label, which changes nothing', async () => {
+    const config = gpt2Config({ ...tinyConfig, ...sliced });
+    const parameters = Parameters.initialize(config, new Random(5));
+    const random = new Random(6);
+    const labelled = range(0, 3).map(() => randomExample(20, 5000, random));
+    const silent = range(0, 3).map(() => {
+      const example = randomExample(20, 5000, random);
+      return { ...example, labels: example.labels.map(() => IGNORED_LABEL) };
+    });
+    await using model = await LossModel.forTraining(parameters, { threads: 1, tokensAtOnce: 30 });
+    const of = async (examples: readonly Example[]) => {
+      const gradients = new Parameters(config);
+      const losses = await model.backward(makeBatch(examples), 0.02, gradients);
+      return { losses, gradients: gradients.buffer };
+    };
+    const expected = await of(labelled);
+    assert.deepEqual(await of([...silent, ...labelled]), expected);
+    assert.deepEqual(await of([...labelled, ...silent]), expected);
+    const total = new LossSum();
+    total.add(makeBatch([...silent, ...labelled]), expected.losses);
+    const alone = new LossSum();
+    alone.add(makeBatch(labelled), expected.losses);
+    assert.deepEqual(total.result, alone.result);
+    assert.deepEqual(await of(silent), {
+      losses: new Float32Array(0),
+      gradients: new Parameters(config).buffer,
+    });
   });
 
   it('takes the head in slices as it takes it whole', async () => {
