@@ -170,6 +170,8 @@ async function* speak(
     for (; step.done !== true; step = await tokens.next()) {
       generatedTokens += 1;
       completionTokens += 1;
+      // A search with beams knows its tokens at the end alone, and tells nobody.
+      if (plan.options.numBeams > 1) services.report?.onToken({ token: step.value });
       text = (text + decoder.push(step.value)).trimStart();
       objection = guard?.objectSoFar(text);
       if (objection !== undefined) break;
