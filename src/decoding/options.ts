@@ -118,7 +118,7 @@ export function generationOptions(options: GenerationOptions = {}): CompleteGene
       'Generation option numCandidates: give it or numReturnSequences, not both.',
     );
   }
-  if (complete.rerank !== 'none' && complete.numCandidates < 2) {
+  if (complete.rerank !== 'none' && complete.numCandidates * complete.numReturnSequences < 2) {
     throw new UserError('Generation option rerank: needs at least 2 of numCandidates.');
   }
   if (options.blockList !== undefined && !complete.safety) {

@@ -45,6 +45,11 @@ describe('generation options', () => {
     });
   }
 
+  it('take sequences for candidates to rank', () => {
+    const { numReturnSequences } = generationOptions({ rerank: 'mmi', numReturnSequences: 3 });
+    assert.equal(numReturnSequences, 3);
+  });
+
   it('refuse what is no option by its name', () => {
     const unknown = { top_k: 5, topK: 5 };
     assert.throws(() => generationOptions(unknown), /top_k: there is no such option/);
