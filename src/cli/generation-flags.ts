@@ -217,8 +217,13 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
       '--safety-threshold and --safety-labels are for a --safety-classifier; name one.',
     );
   }
+  if (!flags.safety && blockList !== undefined) {
+    throw new UsageError('--no-safety and --block-list contradict each other; leave out one.');
+  }
   if (!flags.safety && safetyClassifier !== undefined) {
-    throw new UsageError('--no-safety and --safety-classifier contradict each other.');
+    throw new UsageError(
+      '--no-safety and --safety-classifier contradict each other; leave out one.',
+    );
   }
   const words = blockList === undefined ? undefined : await readText(blockList);
   const options: GenerationOptions = {

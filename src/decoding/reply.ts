@@ -268,7 +268,7 @@ async function rankCandidates(
   tokenizer: Tokenizer,
   history: readonly string[],
   generations: readonly Generation[],
-  { rerank }: CompleteGenerationOptions,
+  { rerank, maxHistoryTurns }: CompleteGenerationOptions,
   { rerankers }: ReplyServices,
 ): Promise<readonly RankedGeneration[]> {
   const all = generations.map((generation) => ({
@@ -290,8 +290,9 @@ async function rankCandidates(
     );
   }
   const different = [...new Map(all.toReversed().map((one) => [one.text, one])).values()].reverse();
+  // Candidates are judged by the turns that they reply to.
   const scores = await reranker.score(
-    history,
+    maxHistoryTurns === 0 ? history : history.slice(-maxHistoryTurns),
     different.map(({ text }) => text),
   );
   return different
