@@ -14,12 +14,21 @@ import type {
   LanguageModelV3FinishReason,
   LanguageModelV3StreamPart,
   LanguageModelV3Usage,
+  SharedV3ProviderMetadata,
   SharedV3Warning,
 } from '@ai-sdk/provider';
 import { ReadableStream } from 'node:stream/web';
 import { z } from 'zod';
 import { UserError } from './base/errors.js';
-import type { DialogModel, GenerationOptions, ReplySummary } from './decoding/index.js';
+import {
+  type DialogModel,
+  type GenerationOptions,
+  generationOptions,
+  type ModelTask,
+  type ReplySummary,
+  StopStrings,
+  withDefaults,
+} from './decoding/index.js';
 
 /** How {@link languageModel} presents a model. */
 export interface LanguageModelSettings {
@@ -35,8 +44,7 @@ const providerOptionsSchema = z.custom<GenerationOptions>((value) => typeof valu
 
 /** A reply that is asked for, in the library's terms. */
 interface Request {
-  readonly history: readonly string[];
-  readonly options: GenerationOptions;
+  readonly task: ModelTask;
   readonly warnings: SharedV3Warning[];
 }
 
@@ -45,7 +53,8 @@ interface Request {
  * to dispose of.
  *
  * Temperature 0 takes the likeliest tokens. Settings that the model has no use for (tools, JSON
- * output, stop sequences, presence and frequency penalties, files) are reported as warnings.
+ * output, files) are reported as warnings; what the safety layer did is in
+ * `providerMetadata.dialogpt.interventions`.
  */
 export function languageModel(
   model: DialogModel,
@@ -57,46 +66,36 @@ export function languageModel(
     modelId: settings.modelId ?? 'dialogpt',
     supportedUrls: {},
     async doGenerate(call) {
-      const { history, options, warnings } = requestOf(call, settings);
+      const { task, warnings } = requestOf(call, settings);
+      const reply = watchReply(model, task, call);
       let text = '';
-      const ending = watchEnding();
-      for await (const piece of model.reply(history, { ...options, ...ending.hooks(call) })) {
-        text += piece;
-      }
-      call.abortSignal?.throwIfAborted();
-      return { content: [{ type: 'text', text }], warnings, ...ending.result() };
+      for await (const piece of reply.pieces) text += piece;
+      return { content: [{ type: 'text', text }], warnings, ...reply.ending() };
     },
-    doStream(call) {
-      const { history, options, warnings } = requestOf(call, settings);
-      const ending = watchEnding();
-      const leaving = new AbortController();
-      const signal =
-        call.abortSignal === undefined
-          ? leaving.signal
-          : AbortSignal.any([call.abortSignal, leaving.signal]);
-      const pieces = model.reply(history, { ...options, ...ending.hooks({ abortSignal: signal }) });
+    async doStream(call) {
+      const { task, warnings } = await Promise.resolve(requestOf(call, settings));
+      const reply = watchReply(model, task, call);
       const stream = new ReadableStream<LanguageModelV3StreamPart>({
         start: (controller) => {
           controller.enqueue({ type: 'stream-start', warnings });
           controller.enqueue({ type: 'text-start', id: TEXT_ID });
         },
         pull: async (controller) => {
-          const step = await pieces.next();
-          call.abortSignal?.throwIfAborted();
+          const step = await reply.pieces.next();
           if (step.done !== true) {
             controller.enqueue({ type: 'text-delta', id: TEXT_ID, delta: step.value });
             return;
           }
           controller.enqueue({ type: 'text-end', id: TEXT_ID });
-          controller.enqueue({ type: 'finish', ...ending.result() });
+          controller.enqueue({ type: 'finish', ...reply.ending() });
           controller.close();
         },
         cancel: async () => {
-          leaving.abort();
-          await pieces.return();
+          reply.leave();
+          await reply.pieces.return();
         },
       });
-      return Promise.resolve({ stream });
+      return { stream };
     },
   };
 }
@@ -104,32 +103,77 @@ export function languageModel(
 /** The one text of a reply. */
 const TEXT_ID = '0';
 
-/** Remembers how a reply ended. */
-function watchEnding() {
-  let summary: ReplySummary | undefined;
+/** How a reply ended, in the AI SDK's terms. */
+interface Ending {
+  readonly finishReason: LanguageModelV3FinishReason;
+  readonly usage: LanguageModelV3Usage;
+  readonly providerMetadata?: SharedV3ProviderMetadata;
+}
+
+/** A reply under way. */
+interface WatchedReply {
+  /** Its text up to the first stop sequence; throws where the call is aborted. */
+  readonly pieces: AsyncGenerator<string, void, undefined>;
+  /** How it ended, when the pieces have. */
+  ending(): Ending;
+  /** Ends it, as nobody waits for the rest. */
+  leave(): void;
+}
+
+function watchReply(
+  model: DialogModel,
+  task: ModelTask,
+  { abortSignal, stopSequences = [] }: LanguageModelV3CallOptions,
+): WatchedReply {
+  const leaving = new AbortController();
+  const signals = abortSignal === undefined ? [] : [abortSignal];
+  const signal = AbortSignal.any([leaving.signal, ...signals]);
+  const interventions: { action: string; entry: string; message: string }[] = [];
+  let finish: ReplySummary['finish'] | undefined;
+  let prompt: number | undefined;
+  let completion = 0;
+  async function* pieces(): AsyncGenerator<string, void, undefined> {
+    const stops = new StopStrings(stopSequences);
+    for await (const event of model.ask(task, signal)) {
+      if (event.type === 'prompt') prompt = event.tokens;
+      else if (event.type === 'intervention') {
+        const { action, entry, message } = event;
+        interventions.push({ action, entry, message });
+      } else if (event.type === 'end') {
+        ({ finish, promptTokens: prompt, completionTokens: completion } = event);
+      } else if (event.type === 'piece') {
+        // Where a reply comes whole, its end has been told before.
+        if (finish === undefined) completion += event.tokens;
+        const { text, stopped } = stops.push(event.text);
+        if (text !== '') yield text;
+        if (stopped) {
+          finish = 'stop';
+          return;
+        }
+      }
+    }
+    abortSignal?.throwIfAborted();
+    const rest = stops.end();
+    if (rest !== '') yield rest;
+  }
   return {
-    hooks: ({ abortSignal }: Pick<LanguageModelV3CallOptions, 'abortSignal'>) => ({
-      ...(abortSignal === undefined ? {} : { signal: abortSignal }),
-      onSummary: (told: ReplySummary) => {
-        summary = told;
-      },
-    }),
-    result: (): { finishReason: LanguageModelV3FinishReason; usage: LanguageModelV3Usage } => {
-      const prompt = summary?.promptTokens;
-      const completion = summary?.completionTokens;
-      return {
-        finishReason: { unified: summary?.finish ?? 'other', raw: summary?.finish },
-        usage: {
-          inputTokens: {
-            total: prompt,
-            noCache: undefined,
-            cacheRead: undefined,
-            cacheWrite: undefined,
-          },
-          outputTokens: { total: completion, text: completion, reasoning: undefined },
-        },
-      };
+    pieces: pieces(),
+    leave: () => {
+      leaving.abort();
     },
+    ending: () => ({
+      finishReason: { unified: finish ?? 'other', raw: finish },
+      usage: {
+        inputTokens: {
+          total: prompt,
+          noCache: undefined,
+          cacheRead: undefined,
+          cacheWrite: undefined,
+        },
+        outputTokens: { total: completion, text: completion, reasoning: undefined },
+      },
+      ...(interventions.length === 0 ? {} : { providerMetadata: { dialogpt: { interventions } } }),
+    }),
   };
 }
 
@@ -158,18 +202,18 @@ function requestOf(
   const greedy = call.temperature === 0;
   const own = providerOptionsSchema.safeParse(call.providerOptions?.dialogpt ?? {});
   if (!own.success) throw new UserError('providerOptions.dialogpt must be generation options.');
-  return {
-    history,
-    warnings,
-    options: {
-      ...options,
-      ...(persona.length === 0 ? {} : { persona }),
-      ...(call.maxOutputTokens === undefined ? {} : { maxNewTokens: call.maxOutputTokens }),
-      ...(call.seed === undefined ? {} : { seed: call.seed }),
-      ...(greedy ? { doSample: false } : drawingOf(call)),
-      ...own.data,
-    },
+  const said: GenerationOptions = {
+    ...(persona.length === 0 ? {} : { persona }),
+    ...(call.maxOutputTokens === undefined ? {} : { maxNewTokens: call.maxOutputTokens }),
+    ...(call.seed === undefined ? {} : { seed: call.seed }),
+    ...(call.presencePenalty === undefined ? {} : { presencePenalty: call.presencePenalty }),
+    ...(call.frequencyPenalty === undefined ? {} : { frequencyPenalty: call.frequencyPenalty }),
+    ...(greedy ? { doSample: false } : drawingOf(call)),
+    ...own.data,
   };
+  const all = withDefaults(options, said);
+  generationOptions(all);
+  return { task: { type: 'reply', history, options: all, candidates: false }, warnings };
 }
 
 function drawingOf({ temperature, topK, topP }: LanguageModelV3CallOptions): GenerationOptions {
@@ -184,9 +228,6 @@ function warningsAbout(call: LanguageModelV3CallOptions): SharedV3Warning[] {
   const features: readonly (readonly [feature: string, given: boolean])[] = [
     ['tools', (call.tools ?? []).length > 0],
     ['responseFormat', call.responseFormat?.type === 'json'],
-    ['stopSequences', (call.stopSequences ?? []).length > 0],
-    ['presencePenalty', (call.presencePenalty ?? 0) !== 0],
-    ['frequencyPenalty', (call.frequencyPenalty ?? 0) !== 0],
   ];
   return features.flatMap(([feature, given]) => (given ? [unsupported(feature)] : []));
 }

@@ -47,6 +47,7 @@ export type GenerationFlags = Readonly<{
   earlyStopping?: boolean | 'never';
   penaltyAlpha?: number;
   numCandidates?: number;
+  numReturnSequences?: number;
   rerank?: 'mmi' | 'ranker';
   reverseModel?: string;
   ranker?: string[];
@@ -148,6 +149,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
       number('a number above 0 and up to 1', share),
     )
     .option('--num-candidates <count>', 'replies to choose from (1)', wholeNumber(1))
+    .option('--num-return-sequences <count>', 'the same, as Hugging Face calls it', wholeNumber(1))
     .addOption(
       new Option('--rerank <how>', 'what chooses among candidates').choices([
         'mmi',
@@ -191,6 +193,11 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
   if (greedy === true && doSample === true) {
     throw new UsageError('--greedy and --do-sample contradict each other; leave out one.');
   }
+  if (flags.numCandidates !== undefined && flags.numReturnSequences !== undefined) {
+    throw new UsageError(
+      '--num-candidates and --num-return-sequences are the same; leave out one.',
+    );
+  }
   const { temperature, topK, topP, seed, penaltyAlpha } = flags;
   const drawing = [temperature, penaltyAlpha === undefined ? topK : undefined, topP, seed];
   if (greedy === true && drawing.some((value) => value !== undefined)) {
@@ -210,8 +217,13 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
       '--safety-threshold and --safety-labels are for a --safety-classifier; name one.',
     );
   }
+  if (!flags.safety && blockList !== undefined) {
+    throw new UsageError('--no-safety and --block-list contradict each other; leave out one.');
+  }
   if (!flags.safety && safetyClassifier !== undefined) {
-    throw new UsageError('--no-safety and --safety-classifier contradict each other.');
+    throw new UsageError(
+      '--no-safety and --safety-classifier contradict each other; leave out one.',
+    );
   }
   const words = blockList === undefined ? undefined : await readText(blockList);
   const options: GenerationOptions = {
@@ -236,7 +248,7 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
       lengthPenalty: flags.lengthPenalty,
       earlyStopping: flags.earlyStopping,
       penaltyAlpha: flags.penaltyAlpha,
-      numCandidates: flags.numCandidates,
+      numCandidates: flags.numCandidates ?? flags.numReturnSequences,
       rerank: flags.rerank,
       safety: flags.safety,
       safetyThreshold: flags.safetyThreshold,

@@ -74,15 +74,18 @@ function penalizeGenerated(presence: number, frequency: number, prompt: number):
 function addBias(bias: readonly (readonly [number, number])[]): Constraint {
   return (scores) => {
     for (const [token, value] of bias) {
-      const score = scores[token];
-      if (score === undefined) {
-        throw new UserError(
-          `Generation option logitBias: there is no token ${token}; the last is ${scores.length - 1}.`,
-        );
-      }
-      scores[token] = score + value;
+      checkToken('logitBias', token, scores);
+      scores[token] = at(scores, token) + value;
     }
   };
+}
+
+/** @throws UserError if the model has no such token. */
+function checkToken(option: string, token: number, scores: Float32Array): void {
+  if (token < scores.length) return;
+  throw new UserError(
+    `Generation option ${option}: there is no token ${token}; the last is ${scores.length - 1}.`,
+  );
 }
 
 /**
@@ -108,6 +111,7 @@ export function forbidRepeatedNgrams(size: number, start = 0): Constraint {
 export function forbidRuns(runs: readonly (readonly number[])[]): Constraint {
   return (scores, ids) => {
     for (const run of runs) {
+      for (const token of run) checkToken('badWordsIds', token, scores);
       if (run.length > 1 && run.length > ids.length) continue;
       const prefix = ids.length - run.length + 1;
       if (run.slice(0, -1).every((token, offset) => ids[prefix + offset] === token)) {

@@ -62,7 +62,11 @@ export async function* streamContinuation(
   const task = searchTask(prompt, tokenizer.endOfText, positions, complete, [], report);
   const tokens = runSearch(reader, searchOf(task));
   let step = await tokens.next();
-  for (; step.done !== true; step = await tokens.next()) yield text.push(step.value);
+  for (; step.done !== true; step = await tokens.next()) {
+    // A search with beams knows its tokens at the end alone, and tells nobody.
+    if (complete.numBeams > 1) report?.onToken({ token: step.value });
+    yield text.push(step.value);
+  }
   yield text.end();
   const generated = step.value.map((generation) => generation.tokens.length);
   onSummary?.({

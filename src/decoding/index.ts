@@ -61,4 +61,5 @@ export {
 export { argmax, type Candidate, candidates, draw } from './sampling.js';
 export { Scorer, type ScoredSequence } from './scorer.js';
 export { finishSearch, type Generation, runSearches, type Search } from './search.js';
+export { type Shown, StopStrings } from './stop-strings.js';
 export { searchTask } from './task.js';

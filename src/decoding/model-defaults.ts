@@ -55,8 +55,9 @@ export function parseModelDefaults(content: unknown, file: string): ModelDefault
   const options: GenerationOptions = defined({
     maxNewTokens: given(said.max_new_tokens),
     minNewTokens: given(said.min_new_tokens),
-    maxLength: given(said.max_length),
-    minLength: given(said.min_length),
+    // As for Hugging Face, what counts new tokens goes before what counts the prompt, too.
+    maxLength: given(said.max_new_tokens) === undefined ? given(said.max_length) : undefined,
+    minLength: given(said.min_new_tokens) === undefined ? given(said.min_length) : undefined,
     doSample: given(said.do_sample),
     temperature: given(said.temperature),
     topK: given(said.top_k),
@@ -118,6 +119,8 @@ export function withDefaults(
   if (options.rerank === 'none') leave('numCandidates');
   if (says('maxNewTokens')) leave('maxLength', 'minNewTokens');
   if (says('maxLength')) leave('maxNewTokens', 'minLength');
+  if (says('minNewTokens')) leave('minLength');
+  if (says('minLength')) leave('minNewTokens');
   const merged = { ...defined(all), ...defined(options) };
   try {
     generationOptions(merged);

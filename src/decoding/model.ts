@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { ReadableStream } from 'node:stream/web';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { DEFAULT_MODEL, type HubOptions, resolveModel } from '../checkpoint/index.js';
 import { generationOptions, type GenerationOptions } from './options.js';
@@ -40,6 +41,8 @@ export interface FindOptions extends LoadOptions {
 
 /** A thread that has not ended by then is ended by force (milliseconds). */
 const LONGEST_BATCH = 10_000;
+
+const historySchema = z.array(z.string());
 
 type ReadyEvent = Extract<ModelEvent, { type: 'ready' }>;
 
@@ -126,6 +129,10 @@ export class DialogModel {
     { signal, onCandidates, onIntervention, onSummary, ...options }: ReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     generationOptions(options);
+    // A single text would be taken for a list of its letters.
+    if (!historySchema.safeParse(history).success) {
+      throw new UserError('The history must be a list of texts, one a turn, the oldest first.');
+    }
     const candidates = onCandidates !== undefined;
     const task: ModelTask = { type: 'reply', history: [...history], options, candidates };
     for await (const event of this.ask(task, signal)) {

@@ -8,11 +8,14 @@ const tokens = z.array(z.array(count).min(1));
 const decodingShape = {
   /** The most tokens to generate; the default is 60, or what `maxLength` allows. */
   maxNewTokens: whole.positive().optional(),
-  /** The fewest tokens to generate; the end of text is not chosen before. The default is 1. */
+  /**
+   * The fewest tokens to generate; the end of text is not chosen before. The default is 1, or what
+   * `minLength` asks for.
+   */
   minNewTokens: count.default(1),
   /** The most tokens, the prompt included; instead of `maxNewTokens`. */
   maxLength: whole.positive().optional(),
-  /** The fewest tokens, the prompt included. */
+  /** The fewest tokens, the prompt included; instead of `minNewTokens`. */
   minLength: count.default(0),
   /**
    * Draw tokens at random by their probabilities; without it, take the likeliest. The default is
@@ -115,7 +118,7 @@ export function generationOptions(options: GenerationOptions = {}): CompleteGene
       'Generation option numCandidates: give it or numReturnSequences, not both.',
     );
   }
-  if (complete.rerank !== 'none' && complete.numCandidates < 2) {
+  if (complete.rerank !== 'none' && complete.numCandidates * complete.numReturnSequences < 2) {
     throw new UserError('Generation option rerank: needs at least 2 of numCandidates.');
   }
   if (options.blockList !== undefined && !complete.safety) {
@@ -163,25 +166,29 @@ function parsed<T>(result: z.ZodSafeParseResult<T>): T {
   throw new UserError(`Generation option ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}.`);
 }
 
-/** Settles what is drawn at random, and throws where options contradict each other. */
+/** Settles the defaults that hang on other options, and throws where options contradict each other. */
 function checked<T extends z.infer<typeof decodingSchema>>(
-  given: DecodingOptions,
+  given: GenerationOptions,
   options: T,
 ): T & { readonly doSample: boolean } {
-  const doSample = options.doSample ?? (options.numBeams === 1 && options.penaltyAlpha === 0);
-  const contradiction = contradictionOf(given, { ...options, doSample });
+  const settled = {
+    ...options,
+    doSample: options.doSample ?? (options.numBeams === 1 && options.penaltyAlpha === 0),
+    minNewTokens: given.minLength === undefined ? options.minNewTokens : 0,
+  };
+  const contradiction = contradictionOf(given, settled);
   if (contradiction !== undefined) {
     const [option, reason] = contradiction;
     throw new UserError(`Generation option ${option}: ${reason}.`);
   }
-  return { ...options, doSample };
+  return settled;
 }
 
-type Option = keyof DecodingOptions;
+type Option = keyof GenerationOptions;
 
 /** The first option that contradicts another, and what is wrong with it. */
 function contradictionOf(
-  given: DecodingOptions,
+  given: GenerationOptions,
   options: CompleteDecodingOptions,
 ): readonly [Option, string] | undefined {
   const { doSample, numBeams, numBeamGroups, numReturnSequences, penaltyAlpha, topK } = options;
@@ -189,6 +196,9 @@ function contradictionOf(
   const { maxNewTokens, maxLength } = options;
   if (maxNewTokens !== undefined && maxLength !== undefined) {
     return ['maxLength', 'give it or maxNewTokens, not both'];
+  }
+  if (given.minNewTokens !== undefined && given.minLength !== undefined) {
+    return ['minLength', 'give it or minNewTokens, not both'];
   }
   const mostNewTokens = maxNewTokens ?? (maxLength === undefined ? DEFAULT_NEW_TOKENS : Infinity);
   if (options.minNewTokens > mostNewTokens) {
@@ -208,17 +218,21 @@ function contradictionOf(
     const unused = drawing ?? extra;
     if (unused !== undefined) return [unused, 'nothing is drawn at random without doSample'];
   }
+  const several = given.numCandidates === undefined ? 'numReturnSequences' : 'numCandidates';
   if (numBeams === 1) {
     const unused = firstGiven(['lengthPenalty', 'earlyStopping', 'diversityPenalty']);
     if (unused !== undefined) return [unused, 'is for beam search; set numBeams above 1'];
     if (!doSample && numReturnSequences > 1) {
-      return ['numReturnSequences', 'without doSample or numBeams there is one sequence only'];
+      return [several, 'without doSample or numBeams there is one sequence only'];
     }
   } else if (numReturnSequences > numBeams) {
-    return ['numReturnSequences', `is more than the ${numBeams} of numBeams`];
+    return [several, `is more than the ${numBeams} of numBeams`];
   }
   if (numBeams % numBeamGroups !== 0) {
-    return ['numBeamGroups', `${numBeams} beams cannot be divided into ${numBeamGroups} groups`];
+    return [
+      'numBeamGroups',
+      `the ${numBeams} of numBeams cannot be divided into ${numBeamGroups} groups`,
+    ];
   }
   if (numBeamGroups > 1 && doSample) {
     return ['numBeamGroups', 'groups of beams draw nothing; leave out doSample'];

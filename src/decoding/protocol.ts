@@ -108,7 +108,7 @@ const eventSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('piece'),
     text: z.string(),
-    /** How many tokens have been chosen since the last piece; in beam search they are not told. */
+    /** How many tokens have been chosen since the last piece; among candidates they are not told. */
     tokens: z.number(),
     /** These tokens, each with the likeliest in its place, where that was asked for. */
     logprobs: z.array(tokenSchema.extend({ likeliest: z.array(tokenSchema) })).exactOptional(),

@@ -170,6 +170,8 @@ async function* speak(
     for (; step.done !== true; step = await tokens.next()) {
       generatedTokens += 1;
       completionTokens += 1;
+      // A search with beams knows its tokens at the end alone, and tells nobody.
+      if (plan.options.numBeams > 1) services.report?.onToken({ token: step.value });
       text = (text + decoder.push(step.value)).trimStart();
       objection = guard?.objectSoFar(text);
       if (objection !== undefined) break;
@@ -266,7 +268,7 @@ async function rankCandidates(
   tokenizer: Tokenizer,
   history: readonly string[],
   generations: readonly Generation[],
-  { rerank }: CompleteGenerationOptions,
+  { rerank, maxHistoryTurns }: CompleteGenerationOptions,
   { rerankers }: ReplyServices,
 ): Promise<readonly RankedGeneration[]> {
   const all = generations.map((generation) => ({
@@ -288,8 +290,9 @@ async function rankCandidates(
     );
   }
   const different = [...new Map(all.toReversed().map((one) => [one.text, one])).values()].reverse();
+  // Candidates are judged by the turns that they reply to.
   const scores = await reranker.score(
-    history,
+    maxHistoryTurns === 0 ? history : history.slice(-maxHistoryTurns),
     different.map(({ text }) => text),
   );
   return different

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { range } from '../base/arrays.js';
@@ -66,6 +66,11 @@ export class ResponseFile {
       }
       await rm(settingsOf(part), { force: true });
     } else if (await exists(path)) {
+      // Processes do not start at the same moment: others may have joined the parts meanwhile.
+      const { mtimeMs } = await stat(path);
+      if (rank.size > 1 && mtimeMs > performance.timeOrigin) {
+        return new ResponseFile(path, part, rank, settings, undefined, await wholeLines(path));
+      }
       throw new UserError(`${path}: it exists already; choose another name or give --overwrite.`);
     }
     await withFileErrors(path, () => mkdir(dirname(path), { recursive: true }));
@@ -112,7 +117,7 @@ export class ResponseFile {
    * @returns whether the whole file is in its place now
    */
   async finish(): Promise<boolean> {
-    const { rank, size } = this.#rank;
+    const { size } = this.#rank;
     if (this.#file !== undefined) {
       await this[Symbol.asyncDispose]();
       await rename(partialOf(this.#part), this.#part);
@@ -123,15 +128,13 @@ export class ResponseFile {
     }
     const parts = range(0, size).map((other) => partOf(this.path, other, size));
     for (const part of parts) if (!(await exists(part))) return exists(this.path);
-    for (const [other, part] of parts.entries()) {
-      if (other !== rank) await checkSettings(part, this.#settings);
-    }
     return this.#join(parts);
   }
 
   /** Joins the parts. Two ranks that end at once both do it, with the same result. */
   async #join(parts: readonly string[]): Promise<boolean> {
     try {
+      for (const part of parts) await checkSettings(part, this.#settings);
       await writeFileWhole(this.path, async (file) => {
         for (const part of parts) {
           for await (const piece of createReadStream(part)) {

@@ -1,25 +1,47 @@
 /** Words and phrases that are blocked unless another list is given. */
 export const DEFAULT_BLOCK_LIST: readonly string[] = [
   'asshole',
+  'assholes',
   'bastard',
+  'bastards',
   'bitch',
+  'bitches',
+  'bullshit',
   'cunt',
+  'cunts',
   'dickhead',
+  'dickheads',
+  'dipshit',
   'faggot',
+  'faggots',
   'fuck',
   'fucked',
   'fucker',
+  'fuckers',
   'fucking',
+  'fucks',
   'hang yourself',
   'kill yourself',
   'kys',
   'motherfucker',
+  'motherfuckers',
+  'motherfucking',
+  'nigga',
   'nigger',
+  'niggers',
   'rape',
+  'raped',
+  'rapes',
   'retard',
+  'retarded',
+  'retards',
   'shit',
+  'shits',
+  'shitty',
   'slut',
+  'sluts',
   'whore',
+  'whores',
 ];
 
 /** Characters that stand for letters in words that are to slip through. */
@@ -43,6 +65,16 @@ const DISGUISES: Readonly<Record<string, string>> = {
   у: 'y',
   х: 'x',
   і: 'i',
+  ѕ: 's',
+  һ: 'h',
+  к: 'k',
+  т: 't',
+  ı: 'i',
+  α: 'a',
+  ι: 'i',
+  κ: 'k',
+  ο: 'o',
+  υ: 'u',
 };
 
 /** A character of a text in the plain form, with its place in the text. */
@@ -60,6 +92,7 @@ function markOf(sign: string): string {
   return String.fromCharCode(0xe000 + ((sign.codePointAt(0) ?? 0) % 0x1900));
 }
 
+const STAR = markOf('*');
 const SIGN = '[\ue000-\uf8ff]';
 const NO_LETTER_BEFORE = '(?<![^\ue000-\uf8ff])';
 const NO_LETTER_AFTER = '(?![^\ue000-\uf8ff])';
@@ -99,8 +132,8 @@ export interface BlockedSpan {
 
 /**
  * A list of words and phrases that must not be said. An entry is found as a whole word in any
- * spelling of case, with accents, digits or signs for letters (`$h1t`), letters drawn out
- * (`shiiit`), and signs or single spaces between its letters (`s.h.i.t`, `s h i t`).
+ * spelling of case, with accents, digits or signs for letters (`$h1t`), stars in place of letters
+ * after the first (`s**t`), letters drawn out (`shiiit`), and signs or single spaces between its letters (`s.h.i.t`, `s h i t`).
  */
 export class BlockList {
   readonly #entries: readonly Entry[];
@@ -193,11 +226,15 @@ interface Entry {
 function patternsOf(entry: string): Omit<Entry, 'entry'> {
   const words = entry
     .split(/\s+/)
-    .map((word) => plain(word, true).map(({ letter }) => `(?:${letter})+`))
+    .map((word) => plain(word, true).map(({ letter }) => letter))
     .filter((letters) => letters.length > 0);
   // Between single letters there may be signs or a space, but then between all of them: a word's
   // end and the next one's start are no word.
-  const spellings = [alternate(words, []), alternate(words, [`${SIGN}{1,2}`])];
+  const drawnOut = words.map((letters) => letters.map((letter) => `(?:${letter})+`));
+  const starred = drawnOut.map((letters) =>
+    letters.map((letter, index) => (index === 0 ? letter : `(?:${letter}|${STAR})`)),
+  );
+  const spellings = [alternate(starred, []), alternate(drawnOut, [`${SIGN}{1,2}`])];
   const whole = spellings.map((parts) => parts.join('')).join('|');
   const begun = spellings
     .map((parts) =>

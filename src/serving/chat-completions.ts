@@ -147,8 +147,8 @@ export function chatCompletions(services: Services): Handler<Env> {
         onDelta: (index, { text, logprobs }) => {
           chunk(index, { content: text }, request.logprobs ? told(logprobs) : {});
         },
-        onEnd: (index, { finish, candidates }) => {
-          chunk(index, {}, { finish_reason: finish, ...defined({ candidates }) });
+        onEnd: (index, { finish, ...told }) => {
+          chunk(index, {}, { finish_reason: finish, ...told });
         },
       });
       if (includeUsage) send({ ...common, object, choices: [], usage });
@@ -168,7 +168,7 @@ async function wholeAnswer(
     message: { role: 'assistant', content: text, refusal: null },
     ...(request.logprobs ? told(tokens) : { logprobs: null }),
     finish_reason: end.finish,
-    ...defined({ candidates: end.candidates }),
+    ...defined({ candidates: end.candidates, interventions: end.interventions }),
   }));
   if (services.logMessages) scope.notes.answers = made.map(({ text }) => text);
   return { object: 'chat.completion', choices, usage };

@@ -1,14 +1,19 @@
 import { at } from '../base/arrays.js';
-import type { ModelEvent, ModelTask } from '../decoding/index.js';
+import { type ModelEvent, type ModelTask, StopStrings } from '../decoding/index.js';
 import type { ModelPool } from './model-pool.js';
 import type { RequestScope } from './scope.js';
-import { StopStrings } from './stop-strings.js';
 
 /** A token that is told of with its probability and the likeliest in its place. */
 export type LoggedToken = NonNullable<Extract<ModelEvent, { type: 'piece' }>['logprobs']>[number];
 
 /** A reply that was considered, with what decides among them. */
 export type Candidate = Extract<ModelEvent, { type: 'candidates' }>['candidates'][number];
+
+/** What the safety layer did about a reply. */
+export type ToldIntervention = Pick<
+  Extract<ModelEvent, { type: 'intervention' }>,
+  'action' | 'message'
+>;
 
 /** A part of a choice's text. */
 export interface Delta {
@@ -21,6 +26,8 @@ export interface ChoiceEnd {
   readonly finish: 'stop' | 'length' | 'content_filter';
   /** All that was considered, the best first, where that was asked for. */
   readonly candidates?: readonly Candidate[];
+  /** What the safety layer did, where it did anything. */
+  readonly interventions?: readonly ToldIntervention[];
 }
 
 /** Who is told of choices as they come; each choice ends once. */
@@ -128,6 +135,8 @@ class Choice {
   promptTokens = 0;
   cachedTokens = 0;
   completionTokens = 0;
+  /** What the safety layer has done. */
+  readonly interventions: ToldIntervention[] = [];
   readonly #index: number;
   readonly #task: ModelTask;
   readonly #stops: StopStrings;
@@ -189,9 +198,11 @@ class Choice {
     }
     if (!this.#stopped) this.#show(this.#stops.end());
     const candidates = this.#candidates;
+    const { interventions } = this;
     this.#listener.onEnd(this.#index, {
       finish: this.#finish,
       ...(candidates === undefined ? {} : { candidates }),
+      ...(interventions.length === 0 ? {} : { interventions }),
     });
   }
 
@@ -203,7 +214,9 @@ class Choice {
       this.#onPromptRead();
     } else if (event.type === 'piece') this.#takePiece(event);
     else if (event.type === 'candidates') this.#candidates = event.candidates;
-    else if (event.type === 'end') {
+    else if (event.type === 'intervention') {
+      this.interventions.push({ action: event.action, message: event.message });
+    } else if (event.type === 'end') {
       this.completionTokens = event.generatedTokens;
       const { finish } = event;
       this.#finish = finish === 'content-filter' ? 'content_filter' : finish;
@@ -261,4 +274,6 @@ function note({ notes }: RequestScope, choices: readonly Choice[], perPrompt: nu
   notes.promptTokens = usage.prompt_tokens;
   notes.cachedTokens = usage.prompt_tokens_details.cached_tokens;
   notes.completionTokens = usage.completion_tokens;
+  const interventions = choices.flatMap((choice) => choice.interventions);
+  if (interventions.length > 0) notes.interventions = interventions.map(({ action }) => action);
 }

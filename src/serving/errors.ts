@@ -80,7 +80,6 @@ function fromUserError(error: UserError): ApiError {
 const FIELDS: Readonly<Record<string, string>> = {
   max_new_tokens: 'max_tokens',
   min_new_tokens: 'min_tokens',
-  num_return_sequences: 'num_candidates',
 };
 
 /** An option's name as the API's field. */

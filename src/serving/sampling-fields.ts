@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defined } from '../base/objects.js';
 import type { GenerationOptions } from '../decoding/index.js';
-import { unsupportedField } from './errors.js';
+import { badField, unsupportedField } from './errors.js';
 
 /** The most choices of one request. */
 export const MOST_CHOICES = 64;
@@ -62,12 +62,22 @@ export const extraFields = {
 /** The fields of {@link samplingFields} and {@link extraFields}, checked. */
 export type SamplingFields = z.infer<z.ZodObject<typeof samplingFields & typeof extraFields>>;
 
-/** The options of the library that the fields mean, without those that are not given. */
+/**
+ * The options of the library that the fields mean, without those that are not given.
+ *
+ * With temperature 0, the other fields of drawing mean nothing, as in OpenAI's API, whose clients
+ * send them all the time; with `do_sample: false` they contradict it.
+ *
+ * @throws ApiError where temperature 0 and `do_sample` contradict each other.
+ */
 export function samplingOptions(fields: SamplingFields): GenerationOptions {
   const { temperature, logit_bias: bias } = fields;
-  const greedy = temperature === 0 || fields.do_sample === false;
+  const greedy = temperature === 0;
+  if (greedy && fields.do_sample === true) {
+    throw badField('do_sample', 'do_sample: temperature 0 draws nothing; leave out one of them.');
+  }
   const drawing = {
-    temperature: temperature === 0 ? undefined : temperature,
+    temperature,
     // A share of 0 is that of the likeliest token alone.
     topP: fields.top_p === 0 ? Number.MIN_VALUE : fields.top_p,
     minP: fields.min_p,

@@ -9,6 +9,8 @@ export interface RequestNotes {
   /** Seconds until the first text. */
   firstToken?: number;
   error?: string;
+  /** What the safety layer did, without the words that it is about. */
+  interventions?: readonly string[];
   /** Texts, where they are to be logged. */
   messages?: unknown;
   answers?: readonly string[];

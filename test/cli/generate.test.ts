@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -139,6 +139,16 @@ describe('dialogpt generate', () => {
     const whole = await generate(['--input', input, ...short]);
     assert.equal(await readFile(out, 'utf8'), whole.stdout);
     assert.deepEqual((await readdir(folder)).sort(), ['contexts.tsv', 'out.txt']);
+
+    // A rank that starts when the others have just joined the parts has nothing left to do;
+    // with a file of an earlier time, it is not to write over it.
+    const soon = new Date(Date.now() + 60_000);
+    await utimes(out, soon, soon);
+    const late = await run(1);
+    assert.equal(late.code, 0, late.stderr);
+    await utimes(out, new Date(0), new Date(0));
+    assert.match((await run(1)).stderr, /it exists already/);
+    assert.equal(await readFile(out, 'utf8'), whole.stdout);
 
     const { code, stderr } = await generate(short, {
       input: 'hi\n',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { generateText, streamText } from 'ai';
+import { generateText, streamText, tool } from 'ai';
 import { languageModel } from 'dialogpt/ai-sdk';
+import { z } from 'zod';
 import { UserError } from '../../src/base/errors.js';
 import { type DialogModel, loadModel } from '../../src/decoding/index.js';
 import { golden } from '../support/files.js';
@@ -12,6 +13,7 @@ before(async () => {
 });
 after(() => model[Symbol.asyncDispose]());
 
+const toldSchema = z.object({ interventions: z.array(z.object({ entry: z.string() })) });
 const call = { prompt: 'Hello there', seed: 4, maxOutputTokens: 7 };
 
 async function plainReply(history: readonly string[], options: object): Promise<string> {
@@ -75,13 +77,12 @@ describe('the AI SDK', () => {
     const { text, warnings } = await generateText({
       model: languageModel(model),
       ...call,
-      stopSequences: ['x'],
-      presencePenalty: 1,
+      tools: { nothing: tool({ inputSchema: z.object({}) }) },
       providerOptions: { dialogpt: { numBeams: 3, doSample: false } },
     });
     const options = { maxNewTokens: 7, numBeams: 3, doSample: false };
     assert.equal(text, await plainReply(['Hello there'], options));
-    assert.equal(warnings?.length, 2);
+    assert.equal(warnings?.length, 1);
     await assert.rejects(
       generateText({
         model: languageModel(model),
@@ -91,6 +92,67 @@ describe('the AI SDK', () => {
       }),
       UserError,
     );
+  });
+
+  it('ends at stop sequences, which are not told', async () => {
+    const { text } = await generateText({ model: languageModel(model), ...call });
+    const stop = text.slice(3, 5);
+    const wanted = text.slice(0, text.indexOf(stop));
+    const stopping = { model: languageModel(model), ...call, stopSequences: [stop, 'never said'] };
+    const whole = await generateText(stopping);
+    assert.equal(whole.text, wanted);
+    assert.equal(whole.finishReason, 'stop');
+    assert.ok((whole.usage.outputTokens ?? 0) > 0 && (whole.usage.outputTokens ?? 0) < 7);
+    const streamed = streamText(stopping);
+    let pieces = '';
+    for await (const piece of streamed.textStream) pieces += piece;
+    assert.equal(pieces, wanted);
+    assert.equal(await streamed.finishReason, 'stop');
+    assert.deepEqual((await streamed.usage).outputTokens, whole.usage.outputTokens);
+
+    const numBeams = { dialogpt: { numBeams: 3 } };
+    const beams = await generateText({ ...stopping, stopSequences: [], providerOptions: numBeams });
+    const cut = await generateText({
+      ...stopping,
+      stopSequences: [beams.text.slice(2)],
+      providerOptions: numBeams,
+    });
+    assert.equal(cut.text, beams.text.slice(0, beams.text.indexOf(beams.text.slice(2))));
+    assert.ok((cut.usage.outputTokens ?? 0) > 0);
+  });
+
+  it('takes penalties, and the settings of a call before those of every reply', async () => {
+    const given = { presencePenalty: 1.5, frequencyPenalty: 1 };
+    const { text, warnings } = await generateText({
+      model: languageModel(model, { options: { numBeams: 3, lengthPenalty: 2 } }),
+      ...call,
+      ...given,
+      temperature: 2,
+    });
+    const options = { seed: 4, maxNewTokens: 7, temperature: 2, ...given };
+    assert.equal(text, await plainReply(['Hello there'], options));
+    assert.deepEqual(warnings, []);
+    const bold = languageModel(model, { options: { temperature: 2, topK: 9 } });
+    const greedy = await generateText({ model: bold, ...call, temperature: 0 });
+    const likeliest = { doSample: false, maxNewTokens: 7 };
+    assert.equal(greedy.text, await plainReply(['Hello there'], likeliest));
+  });
+
+  it('tells what the safety layer did', async () => {
+    const free = await generateText({ model: languageModel(model), ...call, temperature: 0 });
+    assert.equal(free.providerMetadata, undefined);
+    const [word = ''] = /[a-z0-9]+/i.exec(free.text) ?? [];
+    assert.notEqual(word, '', free.text);
+    const guarded = languageModel(model, { options: { safety: true, blockList: [word] } });
+    const { finishReason, providerMetadata } = await generateText({
+      model: guarded,
+      ...call,
+      temperature: 0,
+    });
+    assert.equal(finishReason, 'content-filter');
+    const { interventions } = toldSchema.parse(providerMetadata?.dialogpt);
+    assert.ok(interventions.every(({ entry }) => entry === word));
+    assert.ok(interventions.length > 0);
   });
 
   it('ends at a signal', async () => {

@@ -35,6 +35,8 @@ const cases: readonly (readonly [GenerationOptions, GenerationOptions, Generatio
   [beams, {}, beams],
   [beams, { temperature: 0.5 }, { temperature: 0.5, maxNewTokens: 30 }],
   [beams, { maxLength: 40 }, { numBeams: 4, lengthPenalty: 2, maxLength: 40 }],
+  [{ minLength: 9 }, { minNewTokens: 2 }, { minNewTokens: 2 }],
+  [{ minNewTokens: 2 }, { minLength: 9 }, { minLength: 9 }],
   [{ repetitionPenalty: 1.2 }, { doSample: false }, { repetitionPenalty: 1.2, doSample: false }],
 ];
 
@@ -74,6 +76,14 @@ describe('readModelDefaults', () => {
       reverseModel: 'back',
     });
     assert.deepEqual(await readModelDefaults(join(folder, 'model.safetensors')), { options: {} });
+  });
+
+  it('counts new tokens where both lengths are said, as Hugging Face does', async (context) => {
+    const folder = await temporaryFolder(context);
+    const both = { max_length: 20, min_length: 0, max_new_tokens: 50, min_new_tokens: 2 };
+    await config(folder, both);
+    const { options } = await readModelDefaults(folder);
+    assert.deepEqual(options, { maxNewTokens: 50, minNewTokens: 2 });
   });
 
   it('says which file has an option that cannot be', async (context) => {

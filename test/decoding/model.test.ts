@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { z } from 'zod';
 import { UserError } from '../../src/base/errors.js';
 import { freshCheckpoint, saveCheckpoint } from '../../src/checkpoint/index.js';
 import {
@@ -41,6 +42,19 @@ describe('DialogModel', () => {
   after(async () => {
     await model[Symbol.asyncDispose]();
     await rm(folder, { recursive: true });
+  });
+
+  it('refuses a history that is no list of texts, and tokens that it does not have', async () => {
+    const numbers: unknown = [1];
+    for (const wrong of [numbers, 'hello']) {
+      const given = z.custom<readonly string[]>().parse(wrong);
+      await assert.rejects(joined(model.reply(given, options)), /must be a list of texts/);
+    }
+    const unknown = { ...options, badWordsIds: [[1, 5000]] };
+    await assert.rejects(
+      joined(model.reply(history, unknown)),
+      /badWordsIds: there is no token 5000/,
+    );
   });
 
   it('says in its thread what the decoder says in this one', async () => {

@@ -13,6 +13,7 @@ const wrong: readonly (readonly [GenerationOptions, string])[] = [
   [{ maxNewTokens: 5, maxLength: 20 }, 'maxLength'],
   [{ maxNewTokens: 5, minNewTokens: 6 }, 'minNewTokens'],
   [{ maxLength: 5, minLength: 6 }, 'minLength'],
+  [{ minNewTokens: 0, minLength: 6 }, 'minLength'],
   [{ doSample: false, temperature: 0.5 }, 'temperature'],
   [{ doSample: false, topK: 5 }, 'topK'],
   [{ numBeams: 4, topP: 0.5 }, 'topP'],
@@ -28,6 +29,8 @@ const wrong: readonly (readonly [GenerationOptions, string])[] = [
   [{ penaltyAlpha: 0.6, numBeams: 3 }, 'penaltyAlpha'],
   [{ penaltyAlpha: 0.6, topK: 1 }, 'topK'],
   [{ numCandidates: 4, numReturnSequences: 4 }, 'numCandidates'],
+  [{ doSample: false, numCandidates: 2 }, 'numCandidates'],
+  [{ numBeams: 2, numCandidates: 3 }, 'numCandidates'],
   [{ rerank: 'mmi' }, 'rerank'],
   [{ blockList: ['x'] }, 'blockList'],
 ];
@@ -42,9 +45,20 @@ describe('generation options', () => {
     });
   }
 
+  it('take sequences for candidates to rank', () => {
+    const { numReturnSequences } = generationOptions({ rerank: 'mmi', numReturnSequences: 3 });
+    assert.equal(numReturnSequences, 3);
+  });
+
   it('refuse what is no option by its name', () => {
     const unknown = { top_k: 5, topK: 5 };
     assert.throws(() => generationOptions(unknown), /top_k: there is no such option/);
+  });
+
+  it('leave the fewest tokens to whichever option says them', () => {
+    assert.equal(generationOptions().minNewTokens, 1);
+    assert.equal(generationOptions({ minLength: 9 }).minNewTokens, 0);
+    assert.equal(generationOptions({ minNewTokens: 4 }).minNewTokens, 4);
   });
 
   it('draw at random unless beams or contrastive search are asked for', () => {

@@ -7,6 +7,7 @@ import {
   Decoder,
   Ensemble,
   finishSearch,
+  type GenerationOptions,
   type Intervention,
   MutualInformation,
   Ranker,
@@ -89,6 +90,26 @@ describe('replies', () => {
         const { updown = 0, depth = 0, human = 0, final = 0 } = scores;
         assert.ok(Math.abs(final - human * ((2 * updown - 0.5 * depth) / 1.5)) < 1e-9);
       }
+    }
+  });
+
+  it('are ranked by the turns that they reply to', async () => {
+    await using decoder = await Decoder.create(checkpoint.parameters, { threads: 1 });
+    await using mmi = await MutualInformation.create(checkpoint, { threads: 1 });
+    const history = ['hello', 'how are you', 'fine'];
+    const told: ReplyCandidate[] = [];
+    const options: GenerationOptions = { seed: 3, numCandidates: 6, rerank: 'mmi' };
+    const services = {
+      rerankers: { mmi },
+      onCandidates: (candidates: readonly ReplyCandidate[]) => told.push(...candidates),
+    };
+    const two = { ...options, maxNewTokens: 8, maxHistoryTurns: 2 };
+    await joined(streamReply(decoder, tokenizer, history, two, services));
+    const texts = told.map(({ text }) => text);
+    const expected = await mmi.score(history.slice(-2), texts);
+    for (const [index, { scores }] of told.entries()) {
+      const difference = (scores.final ?? NaN) - (expected[index]?.final ?? NaN);
+      assert.ok(Math.abs(difference) < 1e-4, String(difference));
     }
   });
 

@@ -108,7 +108,7 @@ describe('a streamed reply with a block list', () => {
     const list = new BlockList(ENTRIES);
     const part = fc.constantFrom(
       ...['shit', 'sh', 'i', 't', 's', 'h', 'ky', 'kys', 'kill', 'yourself', 'your', 'self'],
-      ...[' ', ' ', '.', '!', '$', '1', 'é', 'a', '  ', '\u200b', '-', 'K', 'і', '🙂', '\n'],
+      ...[' ', ' ', '.', '!', '$', '1', 'é', 'a', '  ', '\u200b', '-', 'K', 'і', '🙂', '\n', '*'],
     );
     const texts = fc.array(part, { minLength: 1, maxLength: 12 }).map((parts) => parts.join(''));
     await fc.assert(
@@ -131,6 +131,29 @@ describe('a streamed reply with a block list', () => {
 });
 
 describe('BlockList', () => {
+  it('finds words however they are disguised, and no others', () => {
+    const list = new BlockList();
+    const blocked = [
+      ...['SHIT', 'shits', '$h1t', 's.h.i.t', 's h i t', 'shiiit', 'ѕhіт', 's\u200bhit', 'shıt'],
+      ...[
+        'sh*t',
+        's**t',
+        's***!',
+        'f*cking',
+        'b****',
+        'kill-yourself',
+        'k*ll yourself',
+        'bullshit',
+      ],
+    ];
+    for (const text of blocked) assert.notEqual(list.find(`oh ${text} then`), undefined, text);
+    const free = [
+      ...['shitake', 'Scunthorpe', 'grape', 'skill yourself', 'this hit', 'assess the bass'],
+      ...['s*', '**so**', '*sighs*', '2 * 3', '*', 'sh', 'f * k', '****'],
+    ];
+    for (const text of free) assert.equal(list.find(`oh ${text} then`), undefined, text);
+  });
+
   it('takes any entry', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (entry, text) => {

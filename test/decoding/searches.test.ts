@@ -19,7 +19,8 @@ const fileSchema = z.object({ cases: z.array(caseSchema) });
 
 /** Hugging Face's names and defaults as ours. */
 function ourOptions(options: Record<string, unknown>): DecodingOptions {
-  const named: Record<string, unknown> = { doSample: false, minNewTokens: 0 };
+  const named: Record<string, unknown> = { doSample: false };
+  if (options.min_length === undefined) named.minNewTokens = 0;
   for (const [name, value] of Object.entries(options)) {
     named[name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase())] = value;
   }

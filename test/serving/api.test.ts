@@ -50,6 +50,7 @@ const answerSchema = z.object({
       candidates: z
         .array(z.object({ text: z.string(), scores: z.record(z.string(), z.number()) }))
         .optional(),
+      interventions: z.array(z.object({ action: z.string(), message: z.string() })).optional(),
     }),
   ),
   usage: usageSchema,
@@ -61,6 +62,7 @@ const chunkSchema = z.object({
       index: z.number(),
       delta: z.object({ role: z.string().optional(), content: z.string().optional() }),
       finish_reason: z.string().nullable(),
+      interventions: z.array(z.object({ action: z.string() })).optional(),
     }),
   ),
   usage: usageSchema.nullish(),
@@ -250,6 +252,29 @@ describe("the server's API", () => {
     assert.deepEqual(await texts({ num_beams: 3, seed: undefined }), beams);
   });
 
+  it('tells what the safety layer did', async (context) => {
+    const [free = ''] = await texts({ temperature: 0 });
+    const [word = ''] = /[a-z]+/i.exec(free) ?? [];
+    const guarded = await servedModel(context, {
+      model: path,
+      defaults: { safety: true, blockList: [word] },
+    });
+    const { body } = await post(guarded, '/v1/chat/completions', chat({ temperature: 0 }));
+    const [choice] = answerSchema.parse(body).choices;
+    assert.equal(choice?.finish_reason, 'content_filter');
+    const actions = choice.interventions?.map(({ action }) => action) ?? [];
+    assert.ok(actions.length > 0);
+    assert.ok(choice.interventions?.[0]?.message.includes(word));
+    const response = await fetch(`${guarded.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(chat({ temperature: 0, stream: true })),
+    });
+    const chunks = messagesOf(await response.text()).map((each) => chunkSchema.parse(each));
+    const told = chunks.at(-1)?.choices[0]?.interventions?.map(({ action }) => action);
+    assert.deepEqual(told, actions);
+  });
+
   it('reads only what is new of the next turn', async () => {
     const opening = 'doing how are you there hello you are how doing';
     const first = [{ role: 'user', content: opening }];
@@ -387,6 +412,8 @@ describe("the server's API", () => {
     ['probabilities without logprobs', { top_logprobs: 2 }, 400, 'top_logprobs'],
     ['beams and several choices', { num_beams: 2, n: 2 }, 400, 'n'],
     ['options that contradict', { num_beams: 2, temperature: 0.5 }, 400, 'temperature'],
+    ['chance and no chance', { do_sample: false, min_p: 0.5 }, 400, 'min_p'],
+    ['temperature 0 and chance', { do_sample: true, temperature: 0 }, 400, 'do_sample'],
     ['a ranker that is not there', { num_candidates: 2, rerank: 'ranker' }, 400, 'rerank'],
     ['candidates without chance', { num_candidates: 2, temperature: 0 }, 400, 'num_candidates'],
     ['more tokens than there may be', { min_tokens: 20 }, 400, 'min_tokens'],

@@ -1,7 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { messageOf } from '../../base/errors.js';
-import type { DialogModel, GenerationOptions } from '../../decoding/index.js';
+import type { DialogModel, GenerationOptions, ReplyOptions } from '../../decoding/index.js';
 import { parseCommand, runCommand } from './commands.js';
 import type { BotMemory, Chat, Incoming, Unanswered } from './memory.js';
 
@@ -125,7 +125,15 @@ export class ChatBot {
     const started = performance.now();
     const { signal } = this.#stop;
     const persona = chat.persona.length === 0 ? {} : { persona: chat.persona };
-    const options = { ...generation, ...chat.options, ...persona, signal };
+    const options: ReplyOptions = {
+      ...generation,
+      ...chat.options,
+      ...persona,
+      signal,
+      onIntervention: ({ action, entry }) => {
+        log?.(`${id}: a reply was ${action} (${entry})`);
+      },
+    };
     const stopTyping = this.#type(id);
     let reply = '';
     try {

@@ -160,6 +160,7 @@ async function streamReply(
           } else if (event.type === 'candidates') candidates = [...event.candidates];
           else if (event.type === 'intervention') {
             interventions.push({ action: event.action, message: event.message });
+            scope.notes.interventions = interventions.map(({ action }) => action);
           } else if (event.type === 'end') scope.notes.completionTokens = event.generatedTokens;
         },
       });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { StopStrings } from '../../src/serving/stop-strings.js';
+import { StopStrings } from '../../src/decoding/index.js';
 
 /** What is shown of a text that comes in these pieces. */
 function shown(pieces: readonly string[], stops: readonly string[]): string {
