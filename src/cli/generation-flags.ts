@@ -48,7 +48,7 @@ export type GenerationFlags = Readonly<{
   penaltyAlpha?: number;
   numCandidates?: number;
   numReturnSequences?: number;
-  rerank?: 'mmi' | 'ranker';
+  rerank?: 'none' | 'mmi' | 'ranker';
   reverseModel?: string;
   ranker?: string[];
   safety: boolean;
@@ -152,6 +152,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option('--num-return-sequences <count>', 'the same, as Hugging Face calls it', wholeNumber(1))
     .addOption(
       new Option('--rerank <how>', 'what chooses among candidates').choices([
+        'none',
         'mmi',
         'ranker',
       ] as const),

@@ -33,20 +33,18 @@ describe('the model that comes with the package', () => {
     }
   });
 
-  it('ranks its candidates by the reverse model beside it', async () => {
+  it('ranks its candidates by the reverse model beside it, and says the best', async () => {
     await using model = await loadModel();
     let found: readonly ReplyCandidate[] = [];
     const reply = await text(
       model.reply(['I had sushi for dinner last night.'], {
         seed: 1,
-        numCandidates: 4,
-        rerank: 'mmi',
         onCandidates: (all) => {
           found = all;
         },
       }),
     );
-    assert.equal(found.length, 4);
+    assert.ok(found.length > 1 && found.length <= 8);
     assert.equal(reply, found[0]?.text);
     const finals = found.map(({ scores }) => scores.final ?? NaN);
     assert.deepEqual(
