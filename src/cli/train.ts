@@ -125,13 +125,6 @@ async function run(
   }
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
   if (rank === 0) await processes.barrier();
-  if (rank === 0 && settings.validation > 0 && heldOut?.length === 0) {
-    const share = source.isDataset ? '' : ', or hold out a larger share with --validation';
-    notice(
-      `Nothing is held out, so there are no validation, early stopping and sample replies; name conversations with --eval-input-file${share}`,
-    );
-  }
-
   const options = trainOptions(settings, dataset.length, size);
   const display =
     rank === 0 ? new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true) : undefined;
@@ -141,7 +134,9 @@ async function run(
     process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
   });
   try {
-    return await train(checkpoint, dataset, heldOut, {
+    // An empty share that was wanted is told of; where none was, there is nothing to tell.
+    const wanted = settings.validation === 0 && heldOut?.length === 0 ? undefined : heldOut;
+    return await train(checkpoint, dataset, wanted, {
       ...options,
       fp16,
       ...(resume === undefined ? {} : { resume }),

@@ -51,6 +51,11 @@ export async function train(
   const fp16 = onDevice && (options.fp16 ?? false);
   const settings = exactSettings({ ...options, fp16 }, dataset);
   checkFit(checkpoint, dataset);
+  if (heldOut?.length === 0) {
+    onNotice?.(
+      'Nothing is held out, so there are no validation, early stopping and sample replies; name conversations with --eval-input-file, or hold out a larger share with --validation.',
+    );
+  }
   if (resume !== undefined) {
     for (const notice of compareSettings(resume.settings, settings)) onNotice?.(notice);
   } else if ((await checkpointSteps(outputDir)).length > 0) {
