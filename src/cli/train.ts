@@ -125,6 +125,7 @@ async function run(
   }
   const { dataset, heldOut } = await openData(source, out, checkpoint.tokenizer, settings, reuse);
   if (rank === 0) await processes.barrier();
+
   const options = trainOptions(settings, dataset.length, size);
   const display =
     rank === 0 ? new TrainingDisplay(options.numOptimSteps, settings.pbar ?? true) : undefined;

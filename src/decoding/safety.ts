@@ -133,7 +133,8 @@ export interface BlockedSpan {
 /**
  * A list of words and phrases that must not be said. An entry is found as a whole word in any
  * spelling of case, with accents, digits or signs for letters (`$h1t`), stars in place of letters
- * after the first (`s**t`), letters drawn out (`shiiit`), and signs or single spaces between its letters (`s.h.i.t`, `s h i t`).
+ * after the first (`s**t`), letters drawn out (`shiiit`), and signs or single spaces between its
+ * letters (`s.h.i.t`, `s h i t`).
  */
 export class BlockList {
   readonly #entries: readonly Entry[];

@@ -1,4 +1,11 @@
-import { differentiate, Graph, multiply, reduceSum, type Tensor } from '../graph/index.js';
+import {
+  differentiate,
+  type Gradient,
+  Graph,
+  multiply,
+  reduceSum,
+  type Tensor,
+} from '../graph/index.js';
 import {
   type Dropout,
   type DropoutMask,
@@ -82,17 +89,13 @@ export function headGraph(config: Gpt2Config): PartGraph {
   const own = [TOKEN_EMBEDDING, 'transformer.ln_f.weight', 'transformer.ln_f.bias'];
   const graph = new Graph();
   const parameter = parameterInputs(graph, only(parameterShapes(config), own));
-  const slices = headSliceInputs(graph, config) ?? new Map<string, Tensor>();
+  const slices = headSliceInputs(graph, config);
   const hidden = graph.input(PART.input, 'float32', ['labels', config.n_embd]);
-  const sliced = slices.size > 0 ? [...slices.values()] : undefined;
-  const losses = headLosses(config, parameter, hidden, sliced);
+  const losses = headLosses(config, parameter, hidden, [...slices.values()]);
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
   const parameters = [...own, ...slices.keys()];
   const found = differentiate(loss, [...own.map(parameter), ...slices.values(), hidden]);
-  const outputs = outputGradients(graph, parameters, found.slice(0, parameters.length));
-  const ofHidden = found.at(-1)?.dense;
-  if (ofHidden !== undefined) graph.output(PART.inputGradient, ofHidden);
-  return { graph, parameters, masks: [], ...outputs };
+  return { graph, parameters, masks: [], ...outputFound(graph, parameters, found) };
 }
 
 function partGraph(
@@ -116,10 +119,14 @@ function partGraph(
   const from = graph.input(PART.outputGradient, 'float32', output.shape);
   const wanted = [...parameters.map(parameter), ...(input === undefined ? [] : [input])];
   const found = differentiate(output, wanted, { from });
-  const outputs = outputGradients(graph, parameters, found.slice(0, parameters.length));
+  return { graph, parameters, masks, ...outputFound(graph, parameters, found) };
+}
+
+/** Puts out the gradients of a part's parameters and, if it is there behind them, its input's. */
+function outputFound(graph: Graph, parameters: readonly string[], found: readonly Gradient[]) {
   const ofInput = found[parameters.length]?.dense;
   if (ofInput !== undefined) graph.output(PART.inputGradient, ofInput);
-  return { graph, parameters, masks, ...outputs };
+  return outputGradients(graph, parameters, found.slice(0, parameters.length));
 }
 
 function parameterInputs(graph: Graph, shapes: Shapes): ParameterTensors {

@@ -97,7 +97,7 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
     tokenTypes,
     drop,
     adapt,
-    slices: slices && [...slices.values()],
+    slices: [...slices.values()],
   });
   if (!gradients) return { graph, dense: [], rows: [], masks };
 
@@ -106,23 +106,20 @@ export function lossGraph(config: Gpt2Config, options: LossGraphOptions): LossGr
     factors ??
     new Map([
       ...parameterLayout(config).map(({ name }) => [name, parameter(name)] as const),
-      ...(slices ?? []),
+      ...slices,
     ]);
   const found = differentiate(loss, [...trained.values()]);
   return { graph, ...outputGradients(graph, [...trained.keys()], found), masks };
 }
 
 /**
- * Declares the slices of the token embedding that the head multiplies by, by name; undefined where it
+ * Declares the slices of the token embedding that the head multiplies by, by name; none where it
  * is multiplied as a whole.
  */
-export function headSliceInputs(
-  graph: Graph,
-  config: Gpt2Config,
-): ReadonlyMap<string, Tensor> | undefined {
-  const slices = headSlices(config);
-  if (slices.length === 0) return undefined;
-  return new Map(slices.map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]));
+export function headSliceInputs(graph: Graph, config: Gpt2Config): ReadonlyMap<string, Tensor> {
+  return new Map(
+    headSlices(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
+  );
 }
 
 /** What {@link batchLosses} may do besides. */
@@ -131,7 +128,7 @@ export interface BatchLossesOptions {
   readonly drop: Dropout;
   readonly adapt?: Projection;
   /** The token embedding in slices; see {@link headSliceInputs}. */
-  readonly slices?: readonly Tensor[] | undefined;
+  readonly slices?: readonly Tensor[];
 }
 
 /**
@@ -142,7 +139,7 @@ export function batchLosses(
   graph: Graph,
   config: Gpt2Config,
   parameter: ParameterTensors,
-  { tokenTypes, drop, adapt = ownProjection, slices }: BatchLossesOptions,
+  { tokenTypes, drop, adapt = ownProjection, slices = [] }: BatchLossesOptions,
 ): Tensor {
   const input = (name: string) => graph.input(name, 'int64', ['tokens']);
   const tokens = {
@@ -172,7 +169,7 @@ export function headLosses(
   config: Gpt2Config,
   parameter: ParameterTensors,
   labelled: Tensor,
-  slices?: readonly Tensor[],
+  slices: readonly Tensor[],
 ): Tensor {
   const { graph } = labelled;
   const labels = graph.input('labels', 'int64', ['labels']);

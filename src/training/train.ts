@@ -4,6 +4,7 @@ import { type Checkpoint, saveCheckpoint } from '../checkpoint/index.js';
 import type { Dataset } from '../dataset/index.js';
 import { ALONE, type Communicator } from '../runtime/index.js';
 import { type Batch, makeBatch } from './batch.js';
+import { checkFit } from './check-fit.js';
 import { checkpointFolder, checkpointSteps, writeCheckpoint } from './checkpoints.js';
 import { DeviceLearner } from './device-learner.js';
 import { HostLearner } from './host-learner.js';
@@ -388,22 +389,4 @@ async function createLearner(
 /** Read anew each time, because it changes while others run. */
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted ?? false;
-}
-
-function checkFit({ parameters, tokenizer }: Checkpoint, dataset: Dataset): void {
-  const { config } = parameters;
-  const { endOfText } = dataset.description;
-  if (endOfText !== tokenizer.endOfText) {
-    throw new UserError(
-      `The dataset was built with a vocabulary of ${endOfText + 1} tokens, but the model's has ${tokenizer.size}; build the dataset again with the model's tokenizer.`,
-    );
-  }
-  for (let index = 0; index < dataset.length; index++) {
-    const length = dataset.inputLength(index);
-    if (length > config.n_positions) {
-      throw new UserError(
-        `Example ${index + 1} of the dataset has ${length} tokens, but the model reads ${config.n_positions} at most; build the dataset again with --max-seq-len ${config.n_positions}.`,
-      );
-    }
-  }
 }

@@ -90,9 +90,9 @@ export interface LinearCrossEntropyOptions {
   /**
    * The weight's rows, cut into slices that are multiplied one by one, because a product whose result
    * fits into the processor's caches is faster. The weight itself is then only looked up, and its
-   * gradient is in two: that of the lookup, and those of the slices.
+   * gradient is in two: that of the lookup, and those of the slices. None: it is taken whole.
    */
-  readonly slices?: readonly Tensor[] | undefined;
+  readonly slices?: readonly Tensor[];
 }
 
 /**
@@ -112,7 +112,7 @@ export function linearCrossEntropy(
   hidden: Tensor,
   weight: Tensor,
   labels: Tensor,
-  { known = weight.shape[0], slices = [weight] }: LinearCrossEntropyOptions = {},
+  { known = weight.shape[0], slices = [] }: LinearCrossEntropyOptions = {},
 ): Tensor {
   requireRank('LinearCrossEntropy', hidden, 2);
   requireIndices('LinearCrossEntropy', hidden, labels);
@@ -121,9 +121,10 @@ export function linearCrossEntropy(
     throw new ShapeError('LinearCrossEntropy', [hidden, labels], 'needs one label a row');
   }
   const { graph } = hidden;
+  const factors = slices.length === 0 ? [weight] : slices;
   return only(
-    graph.operation('LinearCrossEntropy', [hidden, weight, labels, ...slices], {}, () => {
-      const parts = slices.map((slice) => {
+    graph.operation('LinearCrossEntropy', [hidden, weight, labels, ...factors], {}, () => {
+      const parts = factors.map((slice) => {
         const count = slice === weight ? known : slice.shape[0];
         return logSoftmaxParts(cast(logitsOf(hidden, slice, count), 'float32'));
       });
