@@ -216,8 +216,7 @@ export class CachedReader implements Reader, AsyncDisposable {
     const keys = nothing + known + time;
     const outputs = await this.#run([fresh], [known], states, {
       ...this.#cache.asPrefix(slot, known),
-      past_mask: float32(new Float32Array(nothing).fill(HIDDEN), [1, 1, 1, nothing]),
-      mask: float32(causalMask(time, known, nothing), [time, keys]),
+      mask: float32(causalMask(time, known, 2 * nothing), [1, 1, time, nothing + keys]),
       widths: int64([nothing, keys], [2]),
     });
     this.#cache.store(outputs, 0, time, slot, known);
@@ -229,16 +228,19 @@ export class CachedReader implements Reader, AsyncDisposable {
     const first = Math.min(...rows.map(({ slot }) => slot));
     const count = Math.max(...rows.map(({ slot }) => slot)) + 1 - first;
     const { capacity, nothing } = this.#cache;
+    const keys = nothing + 1;
+    const places = capacity + keys;
     // A slot between them that has nothing to read reads a token too, and nobody looks at it.
     const tokens = new Array<number>(count).fill(0);
     const known = new Array<number>(count).fill(0);
-    const pastMask = new Float32Array(count * capacity).fill(HIDDEN);
+    const mask = new Float32Array(count * places).fill(HIDDEN);
     for (const { sequence, slot } of rows) {
       const { length } = at(this.#slots, slot).ids;
       const row = slot - first;
       tokens[row] = at(sequence.ids, length);
       known[row] = length;
-      pastMask.fill(0, row * capacity, row * capacity + length);
+      mask.fill(0, row * places, row * places + length);
+      mask[(row + 1) * places - 1] = 0;
     }
     const outputs = await this.#run(
       tokens.map((token) => [token]),
@@ -246,9 +248,8 @@ export class CachedReader implements Reader, AsyncDisposable {
       false,
       {
         ...this.#cache.asPast(first, count),
-        past_mask: float32(pastMask, [count, 1, 1, capacity]),
-        mask: float32(causalMask(1, 0, nothing), [1, nothing + 1]),
-        widths: int64([capacity, nothing + 1], [2]),
+        mask: float32(mask, [count, 1, 1, places]),
+        widths: int64([capacity, keys], [2]),
       },
     );
     const results = this.#readings(outputs, count);
@@ -289,7 +290,7 @@ export class CachedReader implements Reader, AsyncDisposable {
         positions: int64(positions, [rows * time]),
         wanted: int64(wanted, [wanted.length]),
         last: int64(last, [rows]),
-        heads: int64([rows, time, 3, heads, width / heads], [5]),
+        heads: int64([rows, time, 3 * heads, width / heads], [4]),
       },
       Object.fromEntries(
         [LOGITS, HIDDEN_STATES, ...this.#cache.outputs].map((name) => [name, null]),

@@ -10,7 +10,6 @@ import {
   type RowMove,
   softmax,
   split,
-  squeeze,
   type Tensor,
   transpose,
 } from '../graph/index.js';
@@ -87,21 +86,20 @@ export function cacheName(
  * Earlier tokens come in two ways, either of which may be empty (a length of 0):
  *
  * - `past_key_values` (`[batch, n_head, capacity, n_embd / n_head]`) is the cache as it lies, with
- *   places that hold nothing yet: `past_mask` (`[batch, 1, 1, capacity]`) tells what may be seen.
- *   This is for steps of rows of different lengths, and nothing of it is moved.
+ *   places that hold nothing yet. This is for steps of rows of different lengths, and nothing of it
+ *   is moved.
  * - `prefix` (`[batch, n_head, prefix, n_embd / n_head]`) is laid end to end with the new tokens, so
- *   that the rest of a text gets the same bits as if all of it were new. `mask` (`[time, keys]`) is
- *   over both.
+ *   that the rest of a text gets the same bits as if all of it were new; `keys` are both together.
  *
- * Two further inputs say how the flat tokens are cut: `heads` (`int64 [5]`: batch, time, 3, n_head,
- * n_embd / n_head) and `widths` (`int64 [2]`: capacity, keys).
+ * `mask` (`[batch, 1, time, capacity + keys]`) tells what may be seen of either. Two further inputs
+ * say how the flat tokens are cut: `heads` (`int64 [4]`: batch, time, 3 n_head, n_embd / n_head) and
+ * `widths` (`int64 [2]`: capacity, keys).
  */
 export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
   const { n_head: heads, n_embd } = config;
   const width = n_embd / heads;
-  const pastMask = graph.input('past_mask', 'float32', ['batch', 1, 1, 'capacity']);
-  const mask = graph.input('mask', 'float32', ['time', 'keys']);
-  const headShape = graph.input('heads', 'int64', [5]);
+  const mask = graph.input('mask', 'float32', ['batch', 1, 'time', 'places']);
+  const headShape = graph.input('heads', 'int64', [4]);
   const widths = graph.input('widths', 'int64', [2]);
   const withEarlier = (layer: number, what: 'key' | 'value', fresh: Tensor) => {
     const input = (name: 'past_key_values' | 'prefix', length: string) =>
@@ -114,7 +112,7 @@ export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
   // make a product and a scaling by one number into that, so each component is scaled by its own.
   const scales = graph.floats(new Float32Array(width).fill(scoreScale(config)));
   return (queriesKeysValues, layer) => {
-    const shape = ['batch', 'time', 3, heads, width];
+    const shape = ['batch', 'time', 3 * heads, width];
     const apart = only(
       graph.node('Reshape', [queriesKeysValues, headShape], [{ type: 'float32', shape }]),
     );
@@ -123,14 +121,14 @@ export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
     const keys = withEarlier(layer, 'key', fresh.keys);
     const values = withEarlier(layer, 'value', fresh.values);
     const scores = join(
-      add(matmul(queries, keys.past, { transposeB: true }), pastMask),
-      add(matmul(queries, keys.recent, { transposeB: true }), mask),
+      matmul(queries, keys.past, { transposeB: true }),
+      matmul(queries, keys.recent, { transposeB: true }),
       3,
       'places',
     );
     const [pastWeights, recentWeights] = graph.node(
       'Split',
-      [softmax(scores), widths],
+      [softmax(add(scores, mask)), widths],
       ['capacity', 'keys'].map((places) => ({
         type: 'float32',
         shape: ['batch', heads, 'time', places],
@@ -163,14 +161,13 @@ function splitHeads(
   config: Gpt2Config,
 ): KeysAndValues & { readonly queries: Tensor } {
   const heads = config.n_head;
-  const shape = ['batch', 'time', 3, heads, config.n_embd / heads];
+  const shape = ['batch', 'time', 3 * heads, config.n_embd / heads];
   return headByHead(reshape(queriesKeysValues, shape));
 }
 
-/** `[batch, time, 3, n_head, width]` as three tensors `[batch, n_head, time, width]`. */
+/** `[batch, time, 3 n_head, width]` as three tensors `[batch, n_head, time, width]`. */
 function headByHead(x: Tensor): KeysAndValues & { readonly queries: Tensor } {
-  const byHead = transpose(x, [2, 0, 3, 1, 4]);
-  const [queries, keys, values] = split(byHead, 0, 3).map((part) => squeeze(part, 0));
+  const [queries, keys, values] = split(transpose(x, [0, 2, 1, 3]), 1, 3);
   if (queries === undefined || keys === undefined || values === undefined) {
     throw new Error('Queries, keys and values did not come apart.');
   }
