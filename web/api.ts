@@ -8,6 +8,8 @@ import {
   messageSchema,
 } from '../src/serving/conversations/types';
 
+import { samplingSchema } from './settings';
+
 export type { Conversation, Message };
 
 const wholeSchema = z.object({
@@ -33,6 +35,8 @@ const capabilitiesSchema = z.object({
   model: z.string(),
   /** The ways in which candidates can be ranked. */
   rerankers: z.array(z.enum(['mmi', 'ranker'])),
+  /** How replies are generated where nothing is asked for. */
+  defaults: samplingSchema,
 });
 
 /** What the server can do, for the page to offer. */

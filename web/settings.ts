@@ -1,29 +1,34 @@
 import { effect, signal } from '@preact/signals';
 import * as z from 'zod/mini';
 
+/** What {@link Sampling} looks like as JSON. */
+export const samplingSchema = z.object({
+  temperature: z.number(),
+  topK: z.number(),
+  topP: z.number(),
+  repetitionPenalty: z.number(),
+  maxNewTokens: z.number(),
+  numBeams: z.number(),
+  numCandidates: z.number(),
+});
+
 /** How replies are generated; the names are those of the library's generation options. */
-export interface Sampling {
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly repetitionPenalty: number;
-  readonly maxNewTokens: number;
-  readonly numBeams: number;
-  readonly numCandidates: number;
-}
+export type Sampling = Readonly<z.infer<typeof samplingSchema>>;
 
 /** Everything that the settings panel changes. */
 export interface Settings {
-  readonly sampling: Sampling;
-  /** What chooses among the candidates. */
-  readonly rerank: 'none' | 'mmi' | 'ranker';
+  /** Null is as the model's own files say. */
+  readonly sampling: Sampling | null;
+  /** What chooses among the candidates; `own` is what the model's files say. */
+  readonly rerank: 'own' | 'none' | 'mmi' | 'ranker';
   /** Whether replies with blocked words are withheld. */
   readonly safety: boolean;
   /** `system` follows the device. */
   readonly theme: 'system' | 'light' | 'dark';
 }
 
-const BALANCED: Sampling = {
+/** The values that most models do well with. */
+export const BALANCED: Sampling = {
   temperature: 0.7,
   topK: 40,
   topP: 1,
@@ -34,7 +39,8 @@ const BALANCED: Sampling = {
 };
 
 /** Ways of sampling that one can choose by name. */
-export const PRESETS: Readonly<Record<string, Sampling>> = {
+export const PRESETS: Readonly<Record<string, Sampling | null>> = {
+  'The model’s own': null,
   Balanced: BALANCED,
   Careful: { ...BALANCED, temperature: 0.4, topP: 0.9 },
   Lively: { ...BALANCED, temperature: 1, topK: 0, topP: 0.95 },
@@ -113,22 +119,11 @@ export const SLIDERS: readonly Slider[] = [
 ];
 
 const KEY = 'dialogpt.settings';
-const DEFAULTS: Settings = { sampling: BALANCED, rerank: 'none', safety: true, theme: 'system' };
+const DEFAULTS: Settings = { sampling: null, rerank: 'own', safety: true, theme: 'system' };
 
 const rememberedSchema = z.object({
-  sampling: z.catch(
-    z.object({
-      temperature: z.number(),
-      topK: z.number(),
-      topP: z.number(),
-      repetitionPenalty: z.number(),
-      maxNewTokens: z.number(),
-      numBeams: z.number(),
-      numCandidates: z.number(),
-    }),
-    BALANCED,
-  ),
-  rerank: z.catch(z.enum(['none', 'mmi', 'ranker']), 'none'),
+  sampling: z.catch(z.nullable(samplingSchema), null),
+  rerank: z.catch(z.enum(['own', 'none', 'mmi', 'ranker']), 'own'),
   safety: z.catch(z.boolean(), true),
   theme: z.catch(z.enum(['system', 'light', 'dark']), 'system'),
 });
@@ -157,23 +152,29 @@ export function change(some: Partial<Settings>): void {
 }
 
 /** The preset that the sliders stand at, if any. */
-export function presetName(sampling: Sampling): string | undefined {
-  return Object.keys(PRESETS).find((name) =>
-    SLIDERS.every((slider) => PRESETS[name]?.[slider.name] === sampling[slider.name]),
-  );
+export function presetName(sampling: Sampling | null): string | undefined {
+  return Object.keys(PRESETS).find((name) => {
+    const preset = PRESETS[name];
+    if (preset === null || sampling === null) return preset === sampling;
+    return SLIDERS.every((slider) => preset?.[slider.name] === sampling[slider.name]);
+  });
 }
 
 /** The generation options that a reply is asked for with. */
 export function generationOptions({ sampling, rerank, safety }: Settings): Record<string, unknown> {
+  if (sampling === null) return { safety };
   const { numBeams, numCandidates, ...drawing } = sampling;
   const { maxNewTokens, repetitionPenalty } = drawing;
-  const searching = { maxNewTokens, repetitionPenalty, numBeams };
+  // A beam search finds at most as many replies as it has beams.
+  const searching = {
+    maxNewTokens,
+    repetitionPenalty,
+    numBeams: Math.max(numBeams, numCandidates),
+  };
   return {
     ...(numBeams > 1 ? searching : drawing),
-    ...(numCandidates > 1 ? { numCandidates: Math.max(numCandidates, 1) } : {}),
-    ...(numCandidates > 1 && rerank !== 'none' ? { rerank } : {}),
-    // A beam search finds at most as many replies as it has beams.
-    ...(numBeams > 1 && numCandidates > numBeams ? { numBeams: numCandidates } : {}),
+    numCandidates,
+    ...(numCandidates > 1 && rerank !== 'own' ? { rerank } : {}),
     safety,
   };
 }

@@ -1,6 +1,6 @@
 import { batch, computed, signal } from '@preact/signals';
 import * as api from './api';
-import { generationOptions, settings } from './settings';
+import { BALANCED, generationOptions, type Sampling, settings } from './settings';
 
 /** A reply that is being generated. */
 export interface Pending {
@@ -10,7 +10,11 @@ export interface Pending {
   readonly text: string;
 }
 
-export const capabilities = signal<api.Capabilities>({ model: '', rerankers: [] });
+export const capabilities = signal<api.Capabilities>({
+  model: '',
+  rerankers: [],
+  defaults: BALANCED,
+});
 export const conversations = signal<readonly api.Conversation[]>([]);
 export const query = signal('');
 export const current = signal<api.WholeConversation | undefined>(undefined);
@@ -137,6 +141,11 @@ export async function say(content: string, parent?: string | null): Promise<void
   await replyTo(message.id);
 }
 
+/** How replies are generated, by the settings or by the model's own word. */
+export function samplingNow(): Sampling {
+  return settings.value.sampling ?? capabilities.value.defaults;
+}
+
 /** Asks for a reply to a turn; one that is there already becomes another branch. */
 export async function replyTo(parent: string): Promise<void> {
   const id = current.value?.conversation.id;
@@ -146,7 +155,7 @@ export async function replyTo(parent: string): Promise<void> {
   pending.value = { conversation: id, parent, text: '' };
   showEndingAt(parent);
   try {
-    const candidates = settings.value.sampling.numCandidates > 1;
+    const candidates = samplingNow().numCandidates > 1;
     const body = { parent, candidates, options: generationOptions(settings.value) };
     for await (const event of api.reply(id, body, controller.signal)) {
       if (event.type === 'piece') {

@@ -30,6 +30,8 @@ const FILE_ADVICE: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up; free some space and run the same command again',
   EFBIG: 'the file would be larger than this file system or limit allows',
   EROFS: 'the file system is read-only; choose another place',
+  ENAMETOOLONG: 'the name is too long; choose a shorter one',
+  ERR_INVALID_ARG_VALUE: 'no file can have this name; choose another one',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
 };
 

@@ -226,7 +226,6 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
       '--no-safety and --safety-classifier contradict each other; leave out one.',
     );
   }
-  const words = blockList === undefined ? undefined : await readText(blockList);
   const options: GenerationOptions = {
     ...defined({
       maxNewTokens: flags.maxNewTokens,
@@ -256,7 +255,7 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
       persona: flags.persona,
       maxHistoryTurns: flags.maxHistoryTurns,
       seed: flags.seed,
-      blockList: words?.split(/\r?\n/).filter((line) => line.trim() !== ''),
+      blockList: blockList === undefined ? undefined : await readBlockList(blockList),
     }),
     ...(greedy === true ? { doSample: false } : doSample === true ? { doSample } : {}),
   };
@@ -266,6 +265,19 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
     throw error instanceof UserError ? new UsageError(inFlags(error.message)) : error;
   }
   return options;
+}
+
+/**
+ * The words and phrases of a block list.
+ *
+ * @throws UserError where it has none.
+ */
+export async function readBlockList(file: string): Promise<string[]> {
+  const entries = (await readText(file)).split(/\r?\n/).filter((line) => line.trim() !== '');
+  if (entries.length > 0) return entries;
+  throw new UserError(
+    `${file}: the list is empty; write one word or phrase a line, or leave it out.`,
+  );
 }
 
 /** A size that was given. */

@@ -1,6 +1,5 @@
 import { type CommandUnknownOpts, Command, Option } from '@commander-js/extra-typings';
 import { once } from 'node:events';
-import { readText } from '../base/files.js';
 import type { GenerationOptions } from '../decoding/index.js';
 import { DECODING_TYPES, DEFAULT_MODEL } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
@@ -8,7 +7,7 @@ import type { ServerOptions } from '../serving/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { dataFile } from './data-file.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { DTYPE_HELP, findRankers } from './generation-flags.js';
+import { DTYPE_HELP, findRankers, readBlockList } from './generation-flags.js';
 import { Interrupt } from './interrupt.js';
 
 const positive = number('a number above 0', (value) => value > 0);
@@ -89,7 +88,8 @@ Examples:
           maxHistoryTurns: flags.maxHistoryTurns,
           safety: flags.safety,
           persona: flags.persona,
-          blockList: flags.blockList === undefined ? undefined : await blockedIn(flags.blockList),
+          blockList:
+            flags.blockList === undefined ? undefined : await readBlockList(flags.blockList),
         }),
       };
       const options: ServerOptions = {
@@ -161,8 +161,4 @@ async function serve(
 /** Keys that are not to be seen in the list of processes. */
 function keysOfEnvironment(): string[] {
   return (process.env.DIALOGPT_API_KEY ?? '').split(',').filter((key) => key.trim() !== '');
-}
-
-async function blockedIn(file: string): Promise<string[]> {
-  return (await readText(file)).split(/\r?\n/).filter((line) => line.trim() !== '');
 }

@@ -30,7 +30,9 @@ export function dialogueConstraints(
   if (badWords.length > 0) {
     constraints.push(forbidRuns(badWords.flatMap((word) => spellings(tokenizer, word))));
   }
-  return [...constraints, forbidBlankStart(tokenizer, prompt), endWhereNothingIsLeft(tokenizer)];
+  // Never an empty reply: it starts with something that can be seen.
+  constraints.push(forbidStarts(blanksOf(tokenizer), prompt));
+  return [...constraints, endWhereNothingIsLeft(tokenizer)];
 }
 
 /** The turns of the one who is to reply: every second from the end. */
@@ -83,11 +85,11 @@ function blanksOf(tokenizer: Tokenizer): readonly number[] {
   return blanks;
 }
 
-/** Never an empty reply: it starts with something that can be seen. */
-function forbidBlankStart(tokenizer: Tokenizer, prompt: number): Constraint {
+/** Forbids that what comes after a prompt of this many tokens starts with one of these. */
+export function forbidStarts(tokens: Iterable<number>, prompt: number): Constraint {
   return (scores, ids) => {
     if (ids.length > prompt) return;
-    for (const token of blanksOf(tokenizer)) scores[token] = -Infinity;
+    for (const token of tokens) scores[token] = -Infinity;
   };
 }
 

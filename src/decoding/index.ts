@@ -16,6 +16,7 @@ export {
   type ReplyOptions,
 } from './model.js';
 export {
+  DEFAULT_NEW_TOKENS,
   type DecodingOptions,
   decodingOptions,
   GENERATION_OPTION_NAMES,

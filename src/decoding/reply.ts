@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import type { Constraint } from './constraints.js';
 import type { Reader } from './reader.js';
-import { dialogueConstraints } from './dialogue.js';
+import { dialogueConstraints, forbidStarts } from './dialogue.js';
 import { searchOf } from './generate.js';
 import { personaPrompt } from './history.js';
 import {
@@ -62,8 +62,13 @@ interface ReplyPlan {
   readonly constraints: readonly Constraint[];
   readonly options: CompleteGenerationOptions;
   readonly guard: SafetyGuard | undefined;
-  /** The search of each attempt; they differ where anything is drawn at random. */
-  search(attempt: number, report?: TokenReport): Search;
+  /**
+   * The search of an attempt, which finds others than those before: by other random numbers, or where
+   * nothing is drawn, by not starting as they did.
+   *
+   * @param withheld the tokens that replies of earlier attempts start with
+   */
+  search(attempt: number, withheld: ReadonlySet<number>, report?: TokenReport): Search;
   /** How many attempts there are. */
   readonly attempts: number;
 }
@@ -92,14 +97,13 @@ function planReply(
     constraints,
     options,
     guard,
-    search: (attempt, report) => {
+    search: (attempt, withheld, report) => {
       const drawn: CompleteDecodingOptions = { ...options, seed: seed + attempt * 2 ** 20 };
-      return searchOf(
-        searchTask(prompt, tokenizer.endOfText, positions, drawn, constraints, report),
-      );
+      const starts = options.doSample ? [] : [forbidStarts(withheld, prompt.length)];
+      const all = [...starts, ...constraints];
+      return searchOf(searchTask(prompt, tokenizer.endOfText, positions, drawn, all, report));
     },
-    // Without chance, every attempt would be the same.
-    attempts: options.doSample && guard !== undefined ? SAFETY_ATTEMPTS : 1,
+    attempts: guard === undefined ? 1 : SAFETY_ATTEMPTS,
   };
 }
 
@@ -110,7 +114,7 @@ export function replySearch(
   history: readonly string[],
   options: GenerationOptions = {},
 ): Search {
-  return planReply(positions, tokenizer, history, generationOptions(options)).search(0);
+  return planReply(positions, tokenizer, history, generationOptions(options)).search(0, new Set());
 }
 
 /** The text of a generated reply. */
@@ -157,12 +161,13 @@ async function* speak(
 ): AsyncGenerator<string, void, undefined> {
   const { guard, attempts } = plan;
   const promptTokens = plan.prompt.length;
+  const withheld = new Set<number>();
   let generatedTokens = 0;
   let objection;
   for (let attempt = 0; attempt < attempts; attempt++) {
     objection = undefined;
     const decoder = tokenizer.decoder();
-    const tokens = runSearch(reader, plan.search(attempt, services.report));
+    const tokens = runSearch(reader, plan.search(attempt, withheld, services.report));
     let text = '';
     let shown = 0;
     let completionTokens = 0;
@@ -170,6 +175,7 @@ async function* speak(
     for (; step.done !== true; step = await tokens.next()) {
       generatedTokens += 1;
       completionTokens += 1;
+      if (completionTokens === 1) withheld.add(step.value);
       // A search with beams knows its tokens at the end alone, and tells nobody.
       if (plan.options.numBeams > 1) services.report?.onToken({ token: step.value });
       text = (text + decoder.push(step.value)).trimStart();
@@ -215,11 +221,15 @@ async function chooseReply(
   services: ReplyServices,
 ): Promise<string> {
   const { guard, attempts, options } = plan;
+  const withheld = new Set<number>();
   let entry = '';
   let generatedTokens = 0;
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const generations = await finishSearch(reader, plan.search(attempt));
-    for (const { tokens } of generations) generatedTokens += tokens.length;
+    const generations = await finishSearch(reader, plan.search(attempt, withheld));
+    for (const { tokens } of generations) {
+      generatedTokens += tokens.length;
+      for (const token of tokens.slice(0, 1)) withheld.add(token);
+    }
     const ranked = await rankCandidates(tokenizer, history, generations, options, services);
     services.onCandidates?.(ranked.map(({ text, scores }) => ({ text, scores })));
     for (const { text, generation } of ranked) {

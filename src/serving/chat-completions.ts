@@ -17,7 +17,7 @@ import {
   samplingOptions,
   stopStrings,
 } from './sampling-fields.js';
-import { answerId, checkModel, now, type Services, withDefaults } from './services.js';
+import { answerId, checkModel, now, requestOptions, type Services } from './services.js';
 
 const unknownArray = z.array(z.unknown()).optional();
 
@@ -78,6 +78,9 @@ function refuseUnsupported(request: ChatRequest): void {
   }
 }
 
+/** Candidates to choose from would hold back a stream; a request may ask for them. */
+const ONE_CANDIDATE: GenerationOptions = { numCandidates: 1, rerank: 'none' };
+
 /** What is to be generated for a request. */
 function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted {
   refuseUnsupported(request);
@@ -101,7 +104,8 @@ function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted 
     }),
     ...(persona.length === 0 ? {} : { persona: [...persona] }),
   };
-  const options = withDefaults(services, own);
+  const defaults = { ...ONE_CANDIDATE, ...services.defaults };
+  const options = requestOptions(defaults, own);
   if (n > 1) checkSingleSequence(request, 'n');
   if (request.logprobs) {
     checkSingleSequence(request, 'logprobs');

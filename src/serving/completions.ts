@@ -1,6 +1,7 @@
 import type { Handler } from 'hono';
 import { z } from 'zod';
 import { at, range } from '../base/arrays.js';
+import { defined } from '../base/objects.js';
 import { decodingOptions, type DecodingOptions, type ModelTask } from '../decoding/index.js';
 import { readBody } from './body.js';
 import {
@@ -24,7 +25,7 @@ import {
 } from './sampling-fields.js';
 import { answerId, checkModel, now, type Services } from './services.js';
 
-/** The longest answer where a request does not say, as in OpenAI's API. */
+/** The longest answer where a request says nothing of lengths, as in OpenAI's API. */
 const DEFAULT_TOKENS = 16;
 
 const tokens = z.array(z.int().min(0));
@@ -37,7 +38,11 @@ export const completionSchema = z.strictObject({
     .describe('Text in which <|endoftext|> ends a turn, or tokens; or an array of either.'),
   ...samplingFields,
   ...extraFields,
-  max_tokens: z.int().min(0).default(DEFAULT_TOKENS),
+  max_tokens: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(`At most so many new tokens; ${DEFAULT_TOKENS} without it and max_length.`),
   echo: z.boolean().default(false),
   best_of: z.int().min(1).max(MOST_CHOICES).optional(),
   logprobs: z.int().min(0).max(20).optional(),
@@ -75,11 +80,14 @@ function choicesWanted(request: CompletionRequest): ChoicesWanted {
   }
   if (best > 1) checkSingleSequence(request, 'n');
   if (logprobs !== undefined) checkSingleSequence(request, 'logprobs');
+  const wanted =
+    request.max_tokens ?? (request.max_length === undefined ? DEFAULT_TOKENS : undefined);
   const options: DecodingOptions = {
     ...samplingOptions(request),
-    maxNewTokens: request.max_tokens,
+    ...defined({ maxNewTokens: wanted }),
   };
-  decodingOptions({ ...options, maxNewTokens: Math.max(1, request.max_tokens) });
+  // No tokens at all are wanted to score a prompt, which the library does not know as a length.
+  decodingOptions({ ...options, ...(wanted === 0 ? { maxNewTokens: 1 } : {}) });
   const tasks = prompts.flatMap((prompt) =>
     range(0, best).map((choice): ModelTask => ({
       type: 'continuation',

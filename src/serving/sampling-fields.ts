@@ -46,6 +46,9 @@ export const samplingFields = {
 export const extraFields = {
   do_sample: z.boolean().optional(),
   min_tokens: count.optional(),
+  max_length: z.int().min(1).optional().describe('The most tokens, the prompt included.'),
+  min_length: count.optional().describe('The fewest tokens, the prompt included.'),
+  bad_words_ids: z.array(z.array(count).min(1)).optional(),
   top_k: count.optional(),
   min_p: z.number().optional(),
   typical_p: z.number().optional(),
@@ -88,6 +91,9 @@ export function samplingOptions(fields: SamplingFields): GenerationOptions {
     ...(greedy ? { doSample: false } : { ...drawing, doSample: fields.do_sample }),
     topK: greedy && !contrastive ? undefined : fields.top_k,
     minNewTokens: fields.min_tokens,
+    maxLength: fields.max_length,
+    minLength: fields.min_length,
+    badWordsIds: fields.bad_words_ids,
     presencePenalty: fields.presence_penalty,
     frequencyPenalty: fields.frequency_penalty,
     logitBias:

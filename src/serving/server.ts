@@ -128,10 +128,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ...(loading.reverseModel === undefined ? [] : (['mmi'] as const)),
       ...((loading.rankers ?? []).length === 0 ? [] : (['ranker'] as const)),
     ],
+    ownDefaults: own,
     defaults: {
-      // Candidates to choose from would hold back a stream; a request may ask for them.
-      numCandidates: 1,
-      rerank: 'none',
       // A client sends what it wants to be read.
       maxHistoryTurns: own.maxHistoryTurns ?? 0,
       ...options.defaults,

@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import {
-  type GenerationOptions,
-  generationOptions,
-  withDefaults as mergeDefaults,
-} from '../decoding/index.js';
+import { type GenerationOptions, generationOptions, withDefaults } from '../decoding/index.js';
 import { ApiError } from './errors.js';
 import type { ModelPool } from './model-pool.js';
 
@@ -17,7 +13,9 @@ export interface Services {
   readonly rankerNames: readonly string[];
   /** The ways in which candidates can be ranked. */
   readonly rerankers: readonly ('mmi' | 'ranker')[];
-  /** How replies are generated where a request does not say. */
+  /** How the model's own files say that it replies. */
+  readonly ownDefaults: GenerationOptions;
+  /** How the server has it reply where a request does not say. */
   readonly defaults: GenerationOptions;
   readonly log: Logger;
   readonly logMessages: boolean;
@@ -35,12 +33,12 @@ export function checkModel({ modelNames }: Services, name: string): void {
   );
 }
 
-/** Options with the server's own where a request says nothing, checked. */
-export function withDefaults(
-  { defaults }: Services,
+/** A request's options with the server's own where it says nothing, checked. */
+export function requestOptions(
+  defaults: GenerationOptions,
   options: GenerationOptions,
 ): GenerationOptions {
-  const all = mergeDefaults(defaults, options);
+  const all = withDefaults(defaults, options);
   generationOptions(all);
   return all;
 }

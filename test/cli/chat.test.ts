@@ -113,6 +113,9 @@ describe('a chat', () => {
       ],
     });
     await assert.rejects(chat.take(`/save ${file}`, signal), /it exists already/);
+    const tooLong = chat.take(`/save ${'x'.repeat(300)}`, signal);
+    await assert.rejects(tooLong, { name: 'UserError', message: /the name is too long/ });
+    await assert.rejects(chat.take('/save a\0b', signal), { name: 'UserError' });
   });
 
   it('names a command that there is not, and says what cannot be done yet', async () => {
@@ -207,5 +210,9 @@ describe('dialogpt chat', () => {
       assert.match(blocked.stderr, /withheld/);
       assert.notEqual(blocked.stdout, stdout);
     }
+    await writeFile(list, '\n  \n');
+    const empty = await runCommand([...greedy, '--block-list', list], { input: 'hello\n' });
+    assert.equal(empty.code, 1);
+    assert.match(empty.stderr, /list\.txt: the list is empty/);
   });
 });

@@ -113,23 +113,28 @@ describe('replies', () => {
     }
   });
 
-  it('with blocked words are withheld, and refused at last', async () => {
-    await using decoder = await Decoder.create(checkpoint.parameters, { threads: 1 });
-    const options = { seed: 1, maxNewTokens: 6, safety: true, refusal: 'No.' };
-    const first = await joined(streamReply(decoder, tokenizer, ['hello'], options));
-    const interventions: Intervention[] = [];
-    const services = { onIntervention: (event: Intervention) => interventions.push(event) };
-    const blocked = { ...options, doSample: false, blockList: [first] };
-    const likeliest = await joined(
-      streamReply(decoder, tokenizer, ['hello'], { ...options, doSample: false }),
-    );
-    const again = { ...blocked, blockList: [likeliest] };
-    assert.equal(await joined(streamReply(decoder, tokenizer, ['hello'], again, services)), 'No.');
-    assert.deepEqual(
-      interventions.map(({ action }) => action),
-      ['withheld', 'refused'],
-    );
-  });
+  for (const how of [{ doSample: false }, { numBeams: 3 }, { numBeams: 3, numCandidates: 3 }]) {
+    it(`with blocked words are withheld, and others said: ${JSON.stringify(how)}`, async () => {
+      await using decoder = await Decoder.create(checkpoint.parameters, { threads: 1 });
+      const reply = async (blockList: readonly string[]) => {
+        const told: Intervention[] = [];
+        const services = { onIntervention: (event: Intervention) => told.push(event) };
+        const safe = { ...how, maxNewTokens: 6, safety: true, refusal: 'No.' };
+        const options = { ...safe, blockList: [...blockList] };
+        const text = await joined(streamReply(decoder, tokenizer, ['hello'], options, services));
+        return { text, actions: told.map(({ action }) => action) };
+      };
+      const said: string[] = [];
+      for (let next = await reply([]); next.text !== 'No.'; next = await reply(said)) {
+        assert.deepEqual(next, await reply(said));
+        assert.equal(next.actions.length, said.length);
+        assert.ok(!said.includes(next.text), next.text);
+        said.push(next.text);
+      }
+      assert.ok(said.length > 2, String(said.length));
+      assert.equal((await reply(said)).actions.at(-1), 'refused');
+    });
+  }
 });
 
 describe('BlockList', () => {

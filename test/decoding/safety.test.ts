@@ -84,8 +84,19 @@ describe('a streamed reply with a block list', () => {
     assert.deepEqual(pieces, ['No.']);
     assert.deepEqual(actions(interventions), ['withheld', 'withheld', 'withheld', 'refused']);
     assert.equal(summary?.finish, 'content-filter');
-    const greedy = await say(['shit'], { doSample: false });
-    assert.deepEqual(actions(greedy.interventions), ['withheld', 'refused']);
+  });
+
+  it('starts otherwise in each attempt where nothing is drawn', async () => {
+    const greedy = { doSample: false, blockList: ['shit', 'kys', 'no'] };
+    const second = await say(['shit', 'fine'], greedy);
+    assert.equal(second.pieces.join(''), 'fine');
+    assert.deepEqual(actions(second.interventions), ['withheld']);
+    const third = await say(['shit', 'kys', 'no'], greedy);
+    assert.deepEqual(third.pieces, ['No.']);
+    assert.deepEqual(actions(third.interventions), ['withheld', 'withheld', 'withheld', 'refused']);
+    // The model would say the same again, but may not.
+    const stubborn = await say(['shit'], greedy);
+    assert.match(stubborn.pieces.join(''), /^[^s]hit$/);
   });
 
   it('ends before the entry where something has been shown', async () => {
@@ -114,7 +125,7 @@ describe('a streamed reply with a block list', () => {
     await fc.assert(
       fc.asyncProperty(texts, async (text) => {
         fc.pre(text.trim() !== '' && text === text.trimStart());
-        const { pieces, interventions } = await say([text], { doSample: false });
+        const { pieces, interventions } = await say([text]);
         let shown = '';
         for (const piece of pieces) {
           shown += piece;

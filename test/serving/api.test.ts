@@ -21,14 +21,9 @@ import {
   savedModel,
   servedModel,
   tokenizer,
+  usageSchema,
 } from '../support/serving.js';
 
-const usageSchema = z.object({
-  prompt_tokens: z.number(),
-  completion_tokens: z.number(),
-  total_tokens: z.number(),
-  prompt_tokens_details: z.object({ cached_tokens: z.number() }),
-});
 const tokenSchema = z.object({
   token: z.string(),
   logprob: z.number(),
@@ -67,26 +62,6 @@ const chunkSchema = z.object({
   ),
   usage: usageSchema.nullish(),
 });
-const completionSchema = z.object({
-  object: z.literal('text_completion'),
-  choices: z.array(
-    z.object({
-      index: z.number(),
-      text: z.string(),
-      finish_reason: z.string(),
-      logprobs: z
-        .object({
-          tokens: z.array(z.string()),
-          token_logprobs: z.array(z.number().nullable()),
-          top_logprobs: z.array(z.record(z.string(), z.number()).nullable()),
-          text_offset: z.array(z.number()),
-        })
-        .nullable(),
-    }),
-  ),
-  usage: usageSchema,
-});
-
 let server: RunningServer;
 let remove: () => Promise<void>;
 let path = '';
@@ -99,15 +74,6 @@ async function texts(fields: Readonly<Record<string, unknown>> = {}): Promise<st
   const { status, body } = await ask(fields);
   assert.equal(status, 200, JSON.stringify(body));
   return answerSchema.parse(body).choices.map(({ message }) => message.content);
-}
-
-async function complete(
-  fields: Readonly<Record<string, unknown>>,
-): Promise<z.infer<typeof completionSchema>> {
-  const all = { model: 'tiny', prompt: 'hello', seed: 3, logit_bias: PLAIN, ...fields };
-  const { status, body } = await post(server, '/v1/completions', all);
-  assert.equal(status, 200, JSON.stringify(body));
-  return completionSchema.parse(body);
 }
 
 describe("the server's API", () => {
@@ -237,6 +203,19 @@ describe("the server's API", () => {
     assert.equal(favoured, tokenizer.decode([33]).repeat(40));
   });
 
+  it('counts lengths with the prompt, and never says runs of tokens', async () => {
+    const favoured = { no_repeat_reply_ngram_size: 0, logit_bias: { ...PLAIN, 33: 100 } };
+    const [alternating = ''] = await texts({ ...favoured, bad_words_ids: [[33, 33]] });
+    const [one, two] = [tokenizer.decode([33]), tokenizer.decode([33, 33])];
+    assert.ok(alternating.includes(one) && !alternating.includes(two), alternating);
+    const long = answerSchema.parse(
+      (await ask({ max_tokens: undefined, max_length: 20, min_length: 20 })).body,
+    );
+    assert.equal(long.usage.total_tokens, 20);
+    const both = await ask({ max_tokens: 5, max_length: 5 });
+    assert.equal(errorSchema.parse(both.body).error.param, 'max_length');
+  });
+
   it('chooses among candidates, and tells them', async () => {
     const { body } = await ask({ num_candidates: 4, rerank: 'mmi', candidates: true });
     const [choice] = answerSchema.parse(body).choices;
@@ -253,22 +232,23 @@ describe("the server's API", () => {
   });
 
   it('tells what the safety layer did', async (context) => {
-    const [free = ''] = await texts({ temperature: 0 });
-    const [word = ''] = /[a-z]+/i.exec(free) ?? [];
+    const [token = 0] = tokenizer.encode('hello');
+    const word = tokenizer.decode([token]);
+    const always = chat({ max_tokens: 1, logit_bias: { [token]: 100 } });
     const guarded = await servedModel(context, {
       model: path,
       defaults: { safety: true, blockList: [word] },
     });
-    const { body } = await post(guarded, '/v1/chat/completions', chat({ temperature: 0 }));
+    const { body } = await post(guarded, '/v1/chat/completions', always);
     const [choice] = answerSchema.parse(body).choices;
     assert.equal(choice?.finish_reason, 'content_filter');
-    const actions = choice.interventions?.map(({ action }) => action) ?? [];
-    assert.ok(actions.length > 0);
+    const actions = choice.interventions?.map(({ action }) => action);
+    assert.deepEqual(actions, ['withheld', 'withheld', 'withheld', 'refused']);
     assert.ok(choice.interventions?.[0]?.message.includes(word));
     const response = await fetch(`${guarded.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(chat({ temperature: 0, stream: true })),
+      body: JSON.stringify({ ...always, stream: true }),
     });
     const chunks = messagesOf(await response.text()).map((each) => chunkSchema.parse(each));
     const told = chunks.at(-1)?.choices[0]?.interventions?.map(({ action }) => action);
@@ -287,60 +267,6 @@ describe("the server's API", () => {
     // The prompt and the reply are known but for the reply's end.
     assert.ok(usage.prompt_tokens - cached <= fresh + 2, `${usage.prompt_tokens} ${cached}`);
     assert.equal((await metric(server, 'dialogpt_prompt_tokens_cached_total')) - before, cached);
-  });
-
-  it('continues texts and tokens as they stand', async () => {
-    const one = await complete({ prompt: 'hello<|endoftext|>', max_tokens: 6 });
-    const ids = [...tokenizer.encode('hello'), tokenizer.endOfText];
-    const other = await complete({ prompt: ids, max_tokens: 6 });
-    assert.equal(other.choices[0]?.text, one.choices[0]?.text);
-    assert.equal(one.usage.prompt_tokens, ids.length);
-    const many = await complete({ prompt: ['hello<|endoftext|>', 'how'], n: 2, max_tokens: 6 });
-    assert.deepEqual(
-      many.choices.map(({ index }) => index),
-      [0, 1, 2, 3],
-    );
-    assert.equal(many.choices[0]?.text, one.choices[0]?.text);
-    const batch = await complete({ prompt: [ids, ids], max_tokens: 6 });
-    assert.equal(batch.choices[1]?.text, one.choices[0]?.text);
-    assert.equal((await complete({ prompt: '', max_tokens: 3 })).usage.prompt_tokens, 1);
-  });
-
-  it('echoes the prompt with its probabilities', async () => {
-    const fields = { prompt: 'hello there', echo: true, logprobs: 2 };
-    const scored = await complete({ ...fields, max_tokens: 0 });
-    const [choice] = scored.choices;
-    assert.equal(choice?.text, 'hello there');
-    assert.equal(choice.finish_reason, 'length');
-    const ids = tokenizer.encode('hello there');
-    assert.equal(choice.logprobs?.tokens.length, ids.length);
-    assert.equal(choice.logprobs.token_logprobs[0], null);
-    assert.equal(scored.usage.completion_tokens, 0);
-    for (const [index, start] of choice.logprobs.text_offset.entries()) {
-      assert.ok('hello there'.startsWith(choice.logprobs.tokens[index] ?? '?', start));
-    }
-    const more = await complete({ ...fields, max_tokens: 4, min_tokens: 4 });
-    const [longer] = more.choices;
-    assert.ok(longer !== undefined);
-    assert.ok(longer.text.startsWith('hello there'));
-    assert.equal(longer.logprobs?.tokens.length, ids.length + 4);
-    const opening = longer.logprobs.token_logprobs.slice(0, ids.length);
-    for (const [index, value] of opening.entries()) {
-      const expected = choice.logprobs.token_logprobs[index] ?? 0;
-      assert.ok(Math.abs((value ?? 0) - expected) < 1e-4);
-    }
-  });
-
-  it('takes the likeliest of several continuations', async () => {
-    const mean = (choice: z.infer<typeof completionSchema>['choices'][number] | undefined) => {
-      const values = choice?.logprobs?.token_logprobs.map((value) => value ?? 0) ?? [];
-      return values.reduce((total, value) => total + value, 0) / values.length;
-    };
-    const fields = { max_tokens: 5, min_tokens: 5, logprobs: 0 };
-    const all = await complete({ ...fields, n: 4 });
-    const best = await complete({ ...fields, n: 1, best_of: 4 });
-    const likeliest = Math.max(...all.choices.map(mean));
-    assert.ok(Math.abs(mean(best.choices[0]) - likeliest) < 1e-4);
   });
 
   it('lists its models', async () => {
@@ -402,6 +328,7 @@ describe("the server's API", () => {
     ['a text for a number', { max_tokens: 'many' }, 400, 'max_tokens'],
     ['five stop strings', { stop: ['a', 'b', 'c', 'd', 'e'] }, 400, 'stop'],
     ['a bias of no token', { logit_bias: { x: 1 } }, 400, 'logit_bias.x'],
+    ['a forbidden token that is none', { bad_words_ids: [[99999]] }, 400, 'bad_words_ids'],
     ['a bias beyond the tokens', { logit_bias: { 99999: 1 } }, 400, 'logit_bias'],
     [
       'a bias beyond them in a stream',
@@ -468,25 +395,5 @@ describe("the server's API", () => {
     assert.equal(await count(path), tokenizer.encode('three').length + 1);
     assert.equal(await count(path, { maxHistoryTurns: 0 }), all);
     assert.ok(all > tokenizer.encode('three').length + 1);
-  });
-
-  it('refuses completions that cannot be', async () => {
-    const base = { model: 'tiny', prompt: 'hello' };
-    const cases: readonly (readonly [Record<string, unknown>, string | null])[] = [
-      [{ suffix: 'x' }, 'suffix'],
-      [{ n: 3, best_of: 2 }, 'best_of'],
-      [{ best_of: 2, stream: true }, 'best_of'],
-      [{ prompt: [99999] }, 'prompt'],
-      [{ prompt: 'hello '.repeat(2000) }, 'prompt'],
-    ];
-    for (const [fields, param] of cases) {
-      const { status, body } = await post(server, '/v1/completions', { ...base, ...fields });
-      assert.equal(status, 400, JSON.stringify(fields));
-      assert.equal(errorSchema.parse(body).error.param, param);
-    }
-    const long = await post(server, '/v1/completions', { ...base, prompt: 'hello '.repeat(2000) });
-    assert.equal(errorSchema.parse(long.body).error.code, 'context_length_exceeded');
-    const none = await post(server, '/v1/rerank', { query: 'x', documents: ['y'] });
-    assert.equal(none.status, 404);
   });
 });

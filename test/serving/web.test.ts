@@ -16,16 +16,19 @@ import { launchBrowser, withoutBrowser, newPage } from '../support/browser.js';
 import { temporaryFolder } from '../support/files.js';
 import { errorSchema, savedModel, servedModel } from '../support/serving.js';
 
+/** How a model replies whose files do not say. */
+const DEFAULTS = {
+  temperature: 0.7,
+  topK: 40,
+  topP: 1,
+  repetitionPenalty: 1,
+  maxNewTokens: 60,
+  numBeams: 1,
+  numCandidates: 1,
+};
+
 const SHORT_REPLIES = JSON.stringify({
-  sampling: {
-    temperature: 0.7,
-    topK: 40,
-    topP: 1,
-    repetitionPenalty: 1,
-    maxNewTokens: 10,
-    numBeams: 1,
-    numCandidates: 1,
-  },
+  sampling: { ...DEFAULTS, maxNewTokens: 10 },
   safety: false,
 });
 
@@ -48,6 +51,7 @@ async function served(
 }
 
 const idSchema = z.looseObject({ id: z.string() });
+const capabilitiesSchema = z.object({ defaults: z.unknown() });
 
 async function ask(
   server: RunningServer,
@@ -234,7 +238,7 @@ describe('the chat page', { skip: withoutBrowser }, () => {
 
   it('stops, and keeps what was said until then', async (context) => {
     const { server, store } = await served(context, {
-      defaults: { seed: 1, minNewTokens: 190, noRepeatReplyNgramSize: 0 },
+      defaults: { seed: 1, minNewTokens: 190, maxNewTokens: 200, noRepeatReplyNgramSize: 0 },
     });
     const page = await open(context, server.url);
     await page.getByLabel('Longest reply').fill('200');
@@ -247,6 +251,34 @@ describe('the chat page', { skip: withoutBrowser }, () => {
     const reply = store.messages(id)[1]?.content ?? '';
     assert.ok(reply.length > 0);
     assert.equal(await page.locator('.message.assistant .content').textContent(), reply);
+  });
+
+  it('asks for what the model itself says until settings are changed', async (context) => {
+    const { server, store } = await served(context);
+    const { text } = await ask(server, 'capabilities');
+    assert.deepEqual(capabilitiesSchema.parse(JSON.parse(text)).defaults, DEFAULTS);
+    const page = await newPage(browser);
+    context.after(() => page.close());
+    const asked: unknown[] = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith('/replies')) asked.push(request.postDataJSON());
+    });
+    await page.goto(server.url);
+    const own = page.getByRole('button', { name: 'The model’s own' });
+    assert.equal(await own.getAttribute('aria-pressed'), 'true');
+    assert.equal(await page.getByLabel('Temperature').inputValue(), '0.7');
+    await say(page, 'hello');
+    await page.getByLabel('Temperature').fill('0.5');
+    assert.equal(await own.getAttribute('aria-pressed'), 'false');
+    await say(page, 'and then');
+    const [{ id } = { id: '' }] = store.list();
+    const [first, , second] = store.messages(id);
+    const changed = { ...DEFAULTS, temperature: 0.5, numBeams: undefined, safety: true };
+    const json: unknown = JSON.parse(JSON.stringify(changed));
+    assert.deepEqual(asked, [
+      { parent: first?.id, candidates: false, options: { safety: true } },
+      { parent: second?.id, candidates: false, options: json },
+    ]);
   });
 
   it('shows candidates, takes a persona and remembers its settings', async (context) => {

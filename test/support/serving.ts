@@ -46,6 +46,14 @@ export async function servedModel(
   return server;
 }
 
+/** How an answer counts tokens. */
+export const usageSchema = z.object({
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+  total_tokens: z.number(),
+  prompt_tokens_details: z.object({ cached_tokens: z.number() }),
+});
+
 /** An answer's status, headers and JSON. */
 export interface Answer {
   readonly status: number;

@@ -3,6 +3,7 @@ import { change, PRESETS, presetName, settings, SLIDERS } from '../settings';
 import * as state from '../state';
 
 const RERANKERS = {
+  own: 'As the model does',
   none: 'Take the first',
   mmi: 'Mutual information (MMI)',
   ranker: 'DialogRPT rankers',
@@ -12,8 +13,10 @@ const THEMES = { system: 'As the device', light: 'Light', dark: 'Dark' } as cons
 
 /** How replies are generated, who speaks, and how the page looks. */
 export function SettingsPanel(): JSX.Element {
-  const { sampling, rerank, safety, theme } = settings.value;
-  const preset = presetName(sampling);
+  const { rerank, safety, theme } = settings.value;
+  const sampling = state.samplingNow();
+  const choices = ['own', 'none', ...state.capabilities.value.rerankers] as const;
+  const preset = presetName(settings.value.sampling);
   return (
     <aside class="settings" data-open={state.panel.value === 'settings'} aria-label="Settings">
       <fieldset>
@@ -60,12 +63,11 @@ export function SettingsPanel(): JSX.Element {
               disabled={sampling.numCandidates < 2}
               onChange={(event) => {
                 const value = event.currentTarget.value;
-                if (value === 'none' || value === 'mmi' || value === 'ranker') {
-                  change({ rerank: value });
-                }
+                const chosen = choices.find((name) => name === value);
+                if (chosen !== undefined) change({ rerank: chosen, sampling });
               }}
             >
-              {(['none', ...state.capabilities.value.rerankers] as const).map((name) => (
+              {choices.map((name) => (
                 <option key={name} value={name}>
                   {RERANKERS[name]}
                 </option>

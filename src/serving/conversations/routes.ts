@@ -1,12 +1,18 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { type GenerationOptions, type ModelTask } from '../../decoding/index.js';
+import {
+  DEFAULT_NEW_TOKENS,
+  type GenerationOptions,
+  generationOptions,
+  type ModelTask,
+  withDefaults,
+} from '../../decoding/index.js';
 import type { Extension } from '../app.js';
 import { readBody } from '../body.js';
 import { addPath, type App, type Env } from '../context.js';
 import { ApiError, badField } from '../errors.js';
 import { eventStream } from '../event-stream.js';
-import { type Services, withDefaults } from '../services.js';
+import { requestOptions, type Services } from '../services.js';
 import { exported, EXPORT_FORMATS } from './export.js';
 import { branchTo, type ConversationStore } from './store.js';
 import type { Conversation, Message } from './types.js';
@@ -35,7 +41,7 @@ const replySchema = z.strictObject({
 
 /**
  * The paths by which the page keeps conversations: under `/api/conversations`, and
- * `/api/capabilities`, which says what can be asked for.
+ * `/api/capabilities`, which says what can be asked for and what is done unasked.
  */
 export function conversations(store: ConversationStore): Extension {
   return (app, services) => {
@@ -46,7 +52,11 @@ export function conversations(store: ConversationStore): Extension {
 function addConversationPaths(app: App, services: Services, store: ConversationStore): void {
   addPath(app, '/api/capabilities', {
     GET: (context) =>
-      context.json({ model: services.modelNames[0], rerankers: services.rerankers }),
+      context.json({
+        model: services.modelNames[0],
+        rerankers: services.rerankers,
+        defaults: replyDefaults(services),
+      }),
   });
   addPath(app, '/api/conversations', {
     GET: (context) => context.json({ conversations: store.list(context.req.query('query') ?? '') }),
@@ -92,6 +102,16 @@ function addConversationPaths(app: App, services: Services, store: ConversationS
   });
 }
 
+/** How replies of conversations are generated where a request says nothing. */
+function replyDefaults({ ownDefaults, defaults }: Services) {
+  const { maxNewTokens = DEFAULT_NEW_TOKENS, ...options } = generationOptions(
+    withDefaults(ownDefaults, defaults),
+  );
+  const { temperature, topK, topP, repetitionPenalty, numBeams, numCandidates } = options;
+  const drawing = { temperature, topK, topP, repetitionPenalty };
+  return { ...drawing, maxNewTokens, numBeams, numCandidates };
+}
+
 function known(store: ConversationStore, context: Context<Env>): Conversation {
   const conversation = store.conversation(context.req.param('id') ?? '');
   if (conversation === undefined) {
@@ -125,7 +145,7 @@ async function streamReply(
   const task: ModelTask = {
     type: 'reply',
     history: branchTo(store.messages(id), turn.id).map(({ content }) => content),
-    options: withDefaults(services, {
+    options: requestOptions(services.defaults, {
       ...options,
       ...(persona.length === 0 ? {} : { persona }),
       // A server that withholds words does so whatever is asked for.
