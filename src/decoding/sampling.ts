@@ -2,12 +2,15 @@ import { at } from '../base/arrays.js';
 import type { Random } from '../base/random.js';
 import type { CompleteDecodingOptions } from './options.js';
 
+/** More places than any vocabulary has; 32 bits and a place fit into a number's 53 bits. */
+const PLACES = 2 ** 21;
+
 /** The index of the largest number; of equal ones, the first. */
 export function argmax(values: Float32Array): number {
   let best = 0;
   let largest = -Infinity;
   for (let index = 0; index < values.length; index++) {
-    const value = at(values, index);
+    const value = values[index] ?? NaN;
     if (value > largest) {
       largest = value;
       best = index;
@@ -52,30 +55,67 @@ export function keptTokens(
   { temperature, topK, topP, minP = 0, typicalP = 1 }: SamplingOptions,
   least = 1,
 ): ScoredToken[] {
-  const threshold = topK === 0 ? -Infinity : kthLargest(logits, Math.max(topK, least));
-  const tokens: ScoredToken[] = [];
-  for (let token = 0; token < logits.length; token++) {
-    const logit = at(logits, token);
-    if (logit < threshold || logit === -Infinity) continue;
-    tokens.push({ token, score: logit / temperature });
-  }
-  tokens.sort((a, b) => b.score - a.score || a.token - b.token);
-  let kept = tokens;
-  if (topP < 1) kept = nucleus(kept, topP, least);
+  const all = topK === 0 && topP < 1 ? totalWeight(logits, temperature) : undefined;
+  const places =
+    topK > 0
+      ? largestPlaces(logits, Math.max(topK, least))
+      : placesFrom(
+          logits,
+          all === undefined ? -Infinity : nucleusFloor(logits, temperature, topP, least, all),
+        );
+  let kept = inOrder(logits, places).map((token): ScoredToken => ({
+    token,
+    score: at(logits, token) / temperature,
+  }));
+  if (topP < 1) kept = nucleus(kept, topP, least, all);
   if (minP > 0) kept = overMinimum(kept, minP, least);
   if (typicalP < 1) kept = typical(kept, typicalP, least);
   return kept;
 }
 
-/** The likeliest tokens that together have the probability `topP` (Holtzman et al. 2019). */
-function nucleus(tokens: readonly ScoredToken[], topP: number, least: number): ScoredToken[] {
+/**
+ * The likeliest tokens that together have the probability `topP` (Holtzman et al. 2019).
+ *
+ * @param total the weight of all that could be drawn, if these are not all
+ */
+function nucleus(
+  tokens: readonly ScoredToken[],
+  topP: number,
+  least: number,
+  total?: number,
+): ScoredToken[] {
   let before = 0;
-  const ranked = probabilities(tokens);
+  const ranked = probabilities(tokens, total);
   return tokens.filter((_, rank) => {
     const kept = rank < least || before < topP;
     before += at(ranked, rank).probability;
     return kept;
   });
+}
+
+/** The sum of e^(logit / temperature) as a multiple of the likeliest token's. */
+function totalWeight(logits: Float32Array, temperature: number): number {
+  const top = at(logits, argmax(logits));
+  let total = 0;
+  for (const logit of logits) total += Math.exp((logit - top) / temperature);
+  return total;
+}
+
+/**
+ * A logit below which no token is in the nucleus, or one of the `least` likeliest: were all tokens behind one as likely as it, they
+ * would still have less than what the nucleus leaves out. So a few need to be put in order, not all.
+ */
+function nucleusFloor(
+  logits: Float32Array,
+  temperature: number,
+  topP: number,
+  least: number,
+  total: number,
+): number {
+  const weight = (total * (1 - topP)) / logits.length;
+  // A little lower, as numbers are rounded.
+  const floor = at(logits, argmax(logits)) + temperature * (Math.log(weight) - 1e-3);
+  return Math.min(floor, ...largest(logits, least).map(({ score }) => score));
 }
 
 function overMinimum(tokens: readonly ScoredToken[], minP: number, least: number): ScoredToken[] {
@@ -105,11 +145,16 @@ function typical(tokens: readonly ScoredToken[], mass: number, least: number): S
   return tokens.filter((_, rank) => always.has(rank) || at(distance, rank) <= limit);
 }
 
-/** Scores as probabilities, in the same order. */
-function probabilities(tokens: readonly ScoredToken[]): Candidate[] {
-  const largest = Math.max(...tokens.map(({ score }) => score));
+/**
+ * Scores as probabilities, in the same order.
+ *
+ * @param tokens the likeliest first
+ * @param total the weight of all, as a multiple of the likeliest token's
+ */
+function probabilities(tokens: readonly ScoredToken[], total?: number): Candidate[] {
+  const largest = tokens[0]?.score ?? 0;
   const weights = tokens.map(({ score }) => Math.exp(score - largest));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  total ??= weights.reduce((sum, weight) => sum + weight, 0);
   return tokens.map(({ token }, rank) => ({ token, probability: at(weights, rank) / total }));
 }
 
@@ -119,22 +164,22 @@ function byProbability(a: Candidate, b: Candidate): number {
 
 /** The `k` largest numbers that are not −∞ with their indices, largest first; of equal ones, the first. */
 export function largest(values: Float32Array, k: number): ScoredToken[] {
-  const threshold = kthLargest(values, k);
-  const found: ScoredToken[] = [];
-  for (let token = 0; token < values.length; token++) {
-    const score = at(values, token);
-    if (score >= threshold && score !== -Infinity) found.push({ token, score });
-  }
-  return found.sort((a, b) => b.score - a.score || a.token - b.token).slice(0, k);
+  return inOrder(values, largestPlaces(values, k))
+    .slice(0, k)
+    .map((token) => ({ token, score: at(values, token) }));
 }
 
-/** The k-th largest number; the smallest if there are fewer. */
-function kthLargest(values: Float32Array, k: number): number {
+/** The places of the `k` largest numbers, and of those that equal the last of them, in their order. */
+function largestPlaces(values: Float32Array, k: number): number[] {
   // A heap of the k largest so far, the smallest of them on top.
   const heap = values.slice(0, Math.min(k, values.length)).sort();
+  const places = [...heap.keys()];
+  let smallest = heap[0] ?? -Infinity;
   for (let index = heap.length; index < values.length; index++) {
-    const value = at(values, index);
-    if (value <= at(heap, 0)) continue;
+    const value = values[index] ?? NaN;
+    if (!(value >= smallest)) continue;
+    places.push(index);
+    if (value === smallest) continue;
     let place = 0;
     for (;;) {
       const left = 2 * place + 1;
@@ -146,8 +191,32 @@ function kthLargest(values: Float32Array, k: number): number {
       place = smaller;
     }
     heap[place] = value;
+    smallest = at(heap, 0);
   }
-  return at(heap, 0);
+  return places.filter((place) => at(values, place) >= smallest);
+}
+
+/** The places of the numbers from `threshold` on. */
+function placesFrom(values: Float32Array, threshold: number): number[] {
+  const places: number[] = [];
+  for (let place = 0; place < values.length; place++) {
+    if ((values[place] ?? NaN) >= threshold) places.push(place);
+  }
+  return places;
+}
+
+/** Places by their numbers, the largest first; of equal ones, the first. Those of −∞ are left out. */
+function inOrder(values: Float32Array, places: readonly number[]): number[] {
+  // Numbers alone are sorted many times faster than by a comparison: the bits of a float, turned so
+  // that the largest is the smallest, and the place behind them.
+  const finite = places.filter((place) => at(values, place) !== -Infinity);
+  const bits = new Int32Array(Float32Array.from(finite, (place) => at(values, place) + 0).buffer);
+  const keys = Float64Array.from(finite, (place, index) => {
+    const pattern = at(bits, index);
+    const ascending = pattern < 0 ? ~pattern : pattern + 2 ** 31;
+    return (2 ** 32 - ascending) * PLACES + place;
+  });
+  return Array.from(keys.sort(), (key) => key % PLACES);
 }
 
 /** Draws one of the candidates by their probabilities. */
@@ -164,7 +233,7 @@ export function draw(choices: readonly Candidate[], random: Random): number {
 export function logSoftmax(logits: Float32Array): Float32Array {
   const top = at(logits, argmax(logits));
   let total = 0;
-  for (let token = 0; token < logits.length; token++) total += Math.exp(at(logits, token) - top);
+  for (const logit of logits) total += Math.exp(logit - top);
   const shift = top + Math.log(total);
   return logits.map((logit) => logit - shift);
 }
