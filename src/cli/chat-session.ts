@@ -134,7 +134,7 @@ export class ChatSession {
 
   /** One more turn of the model, in a conversation with itself. */
   async speak(signal: AbortSignal): Promise<string> {
-    const reply = await this.#reply(this.#history, signal);
+    const reply = await this.#reply(this.#history, signal, { noRepeatHistoryTurns: 'all' });
     if (reply.trim() !== '') this.#history.push(reply);
     return reply;
   }
@@ -233,9 +233,14 @@ export class ChatSession {
     this.#output.note(lines.join('\n') || `${name || 'Everything'} is at its default.`);
   }
 
-  async #reply(history: readonly string[], signal: AbortSignal): Promise<string> {
+  async #reply(
+    history: readonly string[],
+    signal: AbortSignal,
+    unlessSet: GenerationOptions = {},
+  ): Promise<string> {
     const { seed } = this.#options;
     const options: ReplyOptions = {
+      ...unlessSet,
       ...this.#options,
       // With a seed, a second try would be the same as the first.
       ...(seed === undefined ? {} : { seed: seed + this.#retries * SEED_STEP }),

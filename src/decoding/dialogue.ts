@@ -17,15 +17,15 @@ export function dialogueConstraints(
   prompt: number,
   options: CompleteGenerationOptions,
 ): readonly Constraint[] {
-  const { noRepeatReplyNgramSize, noRepeatHistoryNgramSize, badWords } = options;
+  const { noRepeatReplyNgramSize, noRepeatHistoryNgramSize, noRepeatHistoryTurns } = options;
+  const { badWords } = options;
   const constraints: Constraint[] = [];
   if (noRepeatReplyNgramSize > 0) {
     constraints.push(forbidRepeatedNgrams(noRepeatReplyNgramSize, prompt));
   }
   if (noRepeatHistoryNgramSize > 0) {
-    constraints.push(
-      forbidEarlierNgrams(tokenizer, ownTurns(history), noRepeatHistoryNgramSize, prompt),
-    );
+    const turns = noRepeatHistoryTurns === 'all' ? history : ownTurns(history);
+    constraints.push(forbidEarlierNgrams(tokenizer, turns, noRepeatHistoryNgramSize, prompt));
   }
   if (badWords.length > 0) {
     constraints.push(forbidRuns(badWords.flatMap((word) => spellings(tokenizer, word))));

@@ -69,6 +69,8 @@ const dialogueShape = {
   noRepeatReplyNgramSize: count.default(3),
   /** No run of this many tokens comes again that a reply had before; 0 allows all. */
   noRepeatHistoryNgramSize: count.default(6),
+  /** Whose turns that looks at: those of the one who replies, or all, where one model speaks for all. */
+  noRepeatHistoryTurns: z.enum(['own', 'all']).default('own'),
   /** Words and phrases that are never generated, in any of the usual spellings of case. */
   badWords: z.array(z.string().trim().min(1)).default([]),
   /** How many replies are generated for a reranker to choose from; as `numReturnSequences`. */

@@ -16,6 +16,7 @@ import {
   streamReply,
 } from '../../src/decoding/index.js';
 import { Tokenizer, trainVocabulary } from '../../src/tokenizer/index.js';
+import { scriptedReader } from '../support/scripted.js';
 
 const tokenizer = new Tokenizer(trainVocabulary(['hello there how are you doing'], 262));
 const config = { n_positions: 96, n_embd: 32, n_layer: 2, n_head: 4, initializer_range: 0.4 };
@@ -47,6 +48,23 @@ describe('replies', () => {
     const repeated = runs(found?.tokens ?? [], 3);
     assert.ok(repeated.length > 3);
     assert.equal(new Set(repeated).size, repeated.length);
+  });
+
+  it('say nothing again that their speaker said, or that anybody said', async () => {
+    const history = ['hello there', 'how are you', 'doing'.repeat(3)];
+    const free = { maxNewTokens: 30, noRepeatReplyNgramSize: 0 };
+    const saying = async (text: string, options: GenerationOptions) => {
+      const reader = scriptedReader(tokenizer, [text]);
+      return joined(streamReply(reader, tokenizer, history, { ...free, ...options }));
+    };
+    const all: GenerationOptions = { noRepeatHistoryTurns: 'all' };
+    const [first = '', second = '', third = ''] = history;
+    for (const text of [first, third]) {
+      assert.equal(await saying(text, {}), text);
+      assert.notEqual(await saying(text, all), text);
+    }
+    assert.notEqual(await saying(second, {}), second);
+    assert.notEqual(await saying(second, all), second);
   });
 
   it('come as a whole as they come in pieces', async () => {
