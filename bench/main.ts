@@ -4,6 +4,7 @@ import { decodeBenchmark } from './decode.js';
 import { evalBenchmark } from './eval.js';
 import { loadBenchmark } from './load.js';
 import { extractBenchmark } from './extract.js';
+import { samplingBenchmark } from './sampling.js';
 import { serveBenchmark } from './serve.js';
 import { trainBenchmark } from './train.js';
 import { trainGpuBenchmark } from './train-gpu.js';
@@ -16,6 +17,7 @@ const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['eval', evalBenchmark],
   ['load', loadBenchmark],
   ['extract', extractBenchmark],
+  ['sampling', samplingBenchmark],
   ['serve', serveBenchmark],
   ['train', trainBenchmark],
   ['train-gpu', trainGpuBenchmark],

@@ -42,7 +42,7 @@ export type SamplingOptions = Pick<CompleteDecodingOptions, 'temperature' | 'top
  * keeps the most typical one instead.
  */
 export function candidates(logits: Float32Array, options: SamplingOptions): readonly Candidate[] {
-  return probabilities(keptTokens(logits, options)).sort(byProbability);
+  return probabilities(keptTokens(logits, options));
 }
 
 /**
@@ -56,13 +56,14 @@ export function keptTokens(
   least = 1,
 ): ScoredToken[] {
   const all = topK === 0 && topP < 1 ? totalWeight(logits, temperature) : undefined;
+  const floors = [
+    ...(all === undefined ? [] : [nucleusFloor(all, topP, logits.length)]),
+    ...(topK === 0 && minP > 0 ? [Math.log(minP)] : []),
+  ];
   const places =
     topK > 0
       ? largestPlaces(logits, Math.max(topK, least))
-      : placesFrom(
-          logits,
-          all === undefined ? -Infinity : nucleusFloor(logits, temperature, topP, least, all),
-        );
+      : placesFrom(logits, lowest(logits, temperature, floors, least));
   let kept = inOrder(logits, places).map((token): ScoredToken => ({
     token,
     score: at(logits, token) / temperature,
@@ -102,19 +103,24 @@ function totalWeight(logits: Float32Array, temperature: number): number {
 }
 
 /**
- * A logit below which no token is in the nucleus, or one of the `least` likeliest: were all tokens behind one as likely as it, they
- * would still have less than what the nucleus leaves out. So a few need to be put in order, not all.
+ * How far behind the likeliest token's score no token is in the nucleus: were all tokens behind one as
+ * likely as it, they would still have less than what the nucleus leaves out. So a few tokens need to be
+ * put in order, not all.
  */
-function nucleusFloor(
+function nucleusFloor(total: number, topP: number, tokens: number): number {
+  return Math.log((total * (1 - topP)) / tokens);
+}
+
+/** The least logit that may be kept where scores may be so far behind the likeliest one's. */
+function lowest(
   logits: Float32Array,
   temperature: number,
-  topP: number,
+  floors: readonly number[],
   least: number,
-  total: number,
 ): number {
-  const weight = (total * (1 - topP)) / logits.length;
+  if (floors.length === 0) return -Infinity;
   // A little lower, as numbers are rounded.
-  const floor = at(logits, argmax(logits)) + temperature * (Math.log(weight) - 1e-3);
+  const floor = at(logits, argmax(logits)) + temperature * (Math.max(...floors) - 1e-3);
   return Math.min(floor, ...largest(logits, least).map(({ score }) => score));
 }
 
@@ -156,10 +162,6 @@ function probabilities(tokens: readonly ScoredToken[], total?: number): Candidat
   const weights = tokens.map(({ score }) => Math.exp(score - largest));
   total ??= weights.reduce((sum, weight) => sum + weight, 0);
   return tokens.map(({ token }, rank) => ({ token, probability: at(weights, rank) / total }));
-}
-
-function byProbability(a: Candidate, b: Candidate): number {
-  return b.probability - a.probability || a.token - b.token;
 }
 
 /** The `k` largest numbers that are not −∞ with their indices, largest first; of equal ones, the first. */
@@ -209,14 +211,22 @@ function placesFrom(values: Float32Array, threshold: number): number[] {
 function inOrder(values: Float32Array, places: readonly number[]): number[] {
   // Numbers alone are sorted many times faster than by a comparison: the bits of a float, turned so
   // that the largest is the smallest, and the place behind them.
-  const finite = places.filter((place) => at(values, place) !== -Infinity);
-  const bits = new Int32Array(Float32Array.from(finite, (place) => at(values, place) + 0).buffer);
-  const keys = Float64Array.from(finite, (place, index) => {
-    const pattern = at(bits, index);
+  const count = places.length;
+  const numbers = new Float32Array(count);
+  for (let index = 0; index < count; index++) numbers[index] = at(values, at(places, index)) + 0;
+  const patterns = new Int32Array(numbers.buffer);
+  const keys = new Float64Array(count);
+  for (let index = 0; index < count; index++) {
+    const pattern = at(patterns, index);
     const ascending = pattern < 0 ? ~pattern : pattern + 2 ** 31;
-    return (2 ** 32 - ascending) * PLACES + place;
-  });
-  return Array.from(keys.sort(), (key) => key % PLACES);
+    keys[index] = (2 ** 32 - ascending) * PLACES + at(places, index);
+  }
+  const sorted: number[] = [];
+  for (const key of keys.sort()) {
+    const place = key % PLACES;
+    if (values[place] !== -Infinity) sorted.push(place);
+  }
+  return sorted;
 }
 
 /** Draws one of the candidates by their probabilities. */

@@ -5,6 +5,7 @@ import { at, range } from '../../src/base/arrays.js';
 import { UserError } from '../../src/base/errors.js';
 import { Random } from '../../src/base/random.js';
 import { argmax, candidates, draw, generationOptions } from '../../src/decoding/index.js';
+import { keptTokens } from '../../src/decoding/sampling.js';
 import { goldenJson } from '../support/golden.js';
 import { fc } from '../support/properties.js';
 
@@ -64,6 +65,51 @@ describe('candidates', () => {
           assert.ok(found.every(({ token }) => at(scores, token) >= least));
         }
       }),
+    );
+  });
+});
+
+describe('keptTokens', () => {
+  /** By the definitions, over all tokens in order. */
+  function kept(
+    logits: readonly number[],
+    { temperature, topP, minP }: { temperature: number; topP: number; minP: number },
+    least: number,
+  ): number[] {
+    const order = [...logits.keys()].sort((a, b) => at(logits, b) - at(logits, a) || a - b);
+    const top = at(logits, at(order, 0));
+    const weights = order.map((token) => Math.exp((at(logits, token) - top) / temperature));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    let before = 0;
+    return order.filter((token, rank) => {
+      const nucleus = topP === 1 || before < topP * total;
+      before += at(weights, rank);
+      const possible = at(logits, token) !== -Infinity;
+      return possible && (rank < least || (nucleus && at(weights, rank) >= minP));
+    });
+  }
+
+  it('are those of the definitions, though not all tokens are put in order', () => {
+    const score = fc.oneof(
+      { weight: 6, arbitrary: fc.integer({ min: -40, max: 40 }).map((value) => value / 4) },
+      { weight: 1, arbitrary: fc.constant(-Infinity) },
+    );
+    const logits = fc.array(score, { minLength: 2, maxLength: 60 });
+    const options = fc.record({
+      temperature: fc.constantFrom(0.25, 1, 2),
+      topP: fc.constantFrom(0.05, 0.37, 0.811, 0.973, 1),
+      minP: fc.constantFrom(0, 0.013, 0.31),
+    });
+    fc.assert(
+      fc.property(logits, options, fc.constantFrom(1, 2), (values, settings, least) => {
+        fc.pre(values.some((value) => value !== -Infinity));
+        const found = keptTokens(Float32Array.from(values), { ...settings, topK: 0 }, least);
+        assert.deepEqual(
+          found.map(({ token }) => token),
+          kept(values, settings, least),
+        );
+      }),
+      { numRuns: 300 },
     );
   });
 });
