@@ -22,18 +22,20 @@ import {
   ratesSchema,
 } from './decode-measure.js';
 import { writeGguf } from './gguf.js';
+import { matrixPeak } from './matrix-peak.js';
 
 const root = resolve(import.meta.dirname, '../..');
 
 type Size = 'small' | 'medium';
+type SizeOf = (typeof PUBLISHED_SIZES)[Size];
 
 /** How often each program runs with GPT-2 small; the best of its rates count. Medium once. */
 const ROUNDS = 2;
 
 /**
  * How fast models of GPT-2's sizes decode, beside transformers.js and llama.cpp on the same weights
- * (`bench/package.json` says how to get them), each in a process of its own, and beside the rate at
- * which memory gives the weights out. With `--quick`, GPT-2 small alone; with `--medium`, GPT-2
+ * (`bench/package.json` says how to get them), each in a process of its own, and beside the rates at
+ * which memory gives the weights out and a lone product computes. With `--quick`, GPT-2 small alone; with `--medium`, GPT-2
  * medium alone.
  */
 export const decodeBenchmark: Benchmark = {
@@ -64,6 +66,7 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
   const rates = new Map<string, Rates>();
   const missing = new Set<string>();
   let bandwidth = 0;
+  let peak = 0;
   // Round by round, so that a busy moment of the machine falls on all of them.
   for (let round = 0; round < (size === 'small' ? ROUNDS : 1); round++) {
     for (const [name, command] of programs.filter(([name]) => !missing.has(name))) {
@@ -75,12 +78,16 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
         print(`${name}: not measured: ${messageOf(error)}`);
       }
       bandwidth = Math.max(bandwidth, await memoryBandwidth());
+      peak = Math.max(peak, await matrixPeak());
     }
   }
   const fp32Limit = bandwidth / (await stat(join(folder, 'f32', 'model.safetensors'))).size;
   const int8Limit = bandwidth / (await stat(int8)).size;
+  const promptLimit = peak / operationsOfPrompt(PUBLISHED_SIZES[size]);
   const columns = ['', ...BATCHES.map((rows) => `${rows} at a time`), `prompt of ${LONG_PROMPT}`];
-  print(`GPT-2 ${size}; memory gives ${(bandwidth / 1e9).toFixed(1)} GB/s`);
+  print(
+    `GPT-2 ${size}; memory gives ${(bandwidth / 1e9).toFixed(1)} GB/s, a lone product in 32 bits ${(peak / 1e9).toFixed(0)} GFLOP/s`,
+  );
   print(
     formatTable([
       columns,
@@ -89,7 +96,12 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
         ...BATCHES.map((rows) => (steps[rows] ?? NaN).toFixed(1)),
         prefill.toFixed(0),
       ]),
-      ['limit fp32', fp32Limit.toFixed(1)],
+      [
+        'limit fp32',
+        fp32Limit.toFixed(1),
+        ...BATCHES.slice(1).map(() => ''),
+        promptLimit.toFixed(0),
+      ],
       ['limit int8', int8Limit.toFixed(1)],
     ]),
   );
@@ -100,7 +112,25 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
       ...ratios.map(({ name, ratio, target }) => [name, ratio.toFixed(2), target.toFixed(2)]),
     ]),
   );
-  return { bandwidth, fp32Limit, int8Limit, rates: Object.fromEntries(rates), ratios };
+  return {
+    bandwidth,
+    peak,
+    fp32Limit,
+    int8Limit,
+    promptLimit,
+    rates: Object.fromEntries(rates),
+    ratios,
+  };
+}
+
+/**
+ * The floating-point operations that a token of the long prompt cannot do without: the products of
+ * its layers, of the last one for keys and values alone, and attention to what comes before.
+ */
+function operationsOfPrompt({ n_layer: layers, n_embd: width }: SizeOf): number {
+  const perLayer = 24 * width ** 2;
+  const attention = 4 * width * (LONG_PROMPT / 2);
+  return (layers - 1) * (perLayer + attention) + 4 * width ** 2;
 }
 
 /** The higher rate of each kind. */
