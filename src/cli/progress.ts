@@ -18,12 +18,40 @@ export interface Progress {
  * Shows progress with rate and time left: a bar in a terminal, else a line now and then.
  *
  * @param total the amount of work, in `unit`
+ * @param from how much of it was done before now, which says nothing of the pace
  */
-export function showProgress(title: string, total: number, unit: string): Progress {
-  return process.stderr.isTTY ? bar(title, total, unit) : lines(title, total, unit);
+export function showProgress(title: string, total: number, unit: string, from = 0): Progress {
+  return process.stderr.isTTY ? bar(title, total, unit, from) : lines(title, total, unit, from);
 }
 
-function bar(title: string, total: number, unit: string): Progress {
+/** Shows progress in steps. The first may be far from the first of all, where a run goes on. */
+export function showSteps(title: string, total: number): Progress {
+  let shown: Progress | undefined;
+  const silent = onlyLines();
+  return {
+    update: (step, detail) => {
+      shown ??= showProgress(title, total, 'steps', step);
+      shown.update(step, detail);
+    },
+    say: (line) => {
+      (shown ?? silent).say(line);
+    },
+    stop: () => shown?.stop(),
+  };
+}
+
+/** Progress that is not shown, but for what it says. */
+export function onlyLines(): Progress {
+  return {
+    update: () => undefined,
+    say: (line) => {
+      process.stderr.write(`${line}\n`);
+    },
+    stop: () => undefined,
+  };
+}
+
+function bar(title: string, total: number, unit: string, from: number): Progress {
   const single = new SingleBar(
     {
       format: `${title} {bar} {value}/{total} ${unit} | {detail}{left} left`,
@@ -36,8 +64,8 @@ function bar(title: string, total: number, unit: string): Progress {
     Presets.shades_classic,
   );
   const started = performance.now();
-  const leftAt = (done: number) => timeLeft(started, done, total);
-  single.start(total, 0, { detail: '', left: leftAt(0) });
+  const leftAt = (done: number) => timeLeft(started, done - from, total - from);
+  single.start(total, from, { detail: '', left: leftAt(from) });
   return {
     update: (done, detail = '') => {
       single.update(done, { detail: detail === '' ? '' : `${detail} | `, left: leftAt(done) });
@@ -51,27 +79,24 @@ function bar(title: string, total: number, unit: string): Progress {
   };
 }
 
-function lines(title: string, total: number, unit: string): Progress {
+function lines(title: string, total: number, unit: string, from: number): Progress {
   const started = performance.now();
   let last = started;
   return {
+    ...onlyLines(),
     update: (done, detail = '') => {
       const now = performance.now();
       if (now - last < LINE_SECONDS * 1000 && done < total) return;
       last = now;
-      const left = `${timeLeft(started, done, total)} left`;
+      const left = `${timeLeft(started, done - from, total - from)} left`;
       const facts = [`${done}/${total} ${unit}`, ...(detail === '' ? [] : [detail]), left];
       process.stderr.write(`${title}: ${facts.join(' | ')}\n`);
     },
-    say: (line) => {
-      process.stderr.write(`${line}\n`);
-    },
-    stop: () => undefined,
   };
 }
 
 function timeLeft(started: number, done: number, total: number): string {
-  if (done === 0) return '?';
+  if (done <= 0) return '?';
   const seconds = ((performance.now() - started) / 1000 / done) * (total - done);
   return formatSeconds(seconds);
 }

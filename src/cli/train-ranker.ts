@@ -20,7 +20,7 @@ import {
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
-import { showProgress } from './progress.js';
+import { showSteps } from './progress.js';
 
 const positive = number('a number above 0', (value) => value > 0);
 const anyNumber = number('a number', () => true);
@@ -80,7 +80,7 @@ export function trainRankerCommand(): CommandUnknownOpts {
       process.stderr.write(
         `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
       );
-      const progress = showProgress('training', flags.steps, 'steps');
+      const progress = showSteps('training', flags.steps);
       using interrupt = new Interrupt(() => {
         process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
       });

@@ -1,5 +1,5 @@
 import type { StepReport, ValidationReport } from '../training/index.js';
-import { type Progress, showProgress } from './progress.js';
+import { onlyLines, type Progress, showSteps } from './progress.js';
 import type { SampleReply } from './train-samples.js';
 
 /** How fast the shown loss forgets earlier steps. */
@@ -12,7 +12,7 @@ export class TrainingDisplay {
 
   /** @param shown whether steps are shown; validations always are */
   constructor(steps: number, shown = true) {
-    this.#progress = shown ? showProgress('training', steps, 'steps') : onlyLines();
+    this.#progress = shown ? showSteps('training', steps) : onlyLines();
   }
 
   /** Shows a step. */
@@ -43,16 +43,6 @@ export class TrainingDisplay {
   stop(): void {
     this.#progress.stop();
   }
-}
-
-function onlyLines(): Progress {
-  return {
-    update: () => undefined,
-    say: (line) => {
-      process.stderr.write(`${line}\n`);
-    },
-    stop: () => undefined,
-  };
 }
 
 /** A perplexity with as many digits as mean something. */
