@@ -110,11 +110,11 @@ export function withDefaults(
   const leave = (...names: readonly Name[]) => {
     for (const name of names) all[name] = undefined;
   };
-  const { doSample, numBeams = 1, penaltyAlpha = 0 } = options;
+  const { doSample, numBeams = 1, penaltyAlpha = 0, numCandidates = 1 } = options;
   const says = (...names: readonly Name[]) => names.some((name) => options[name] !== undefined);
   if (doSample === false || numBeams > 1 || penaltyAlpha > 0) {
     leave(...DRAWING, ...SEARCHING, ...CHOOSING);
-  } else if (says(...DRAWING)) leave(...SEARCHING);
+  } else if (says('numBeams', ...DRAWING) || numCandidates > 1) leave(...SEARCHING);
   if (says('numReturnSequences') || options.numCandidates === 1) leave(...CHOOSING);
   if (options.rerank === 'none') leave('numCandidates');
   if (says('maxNewTokens')) leave('maxLength', 'minNewTokens');

@@ -78,8 +78,8 @@ function refuseUnsupported(request: ChatRequest): void {
   }
 }
 
-/** Candidates to choose from would hold back a stream; a request may ask for them. */
-const ONE_CANDIDATE: GenerationOptions = { numCandidates: 1, rerank: 'none' };
+/** Beams and candidates to choose from would hold back a stream; a request may ask for them. */
+const STREAMED: GenerationOptions = { numBeams: 1, numCandidates: 1, rerank: 'none' };
 
 /** What is to be generated for a request. */
 function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted {
@@ -104,7 +104,7 @@ function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted 
     }),
     ...(persona.length === 0 ? {} : { persona: [...persona] }),
   };
-  const defaults = { ...ONE_CANDIDATE, ...services.defaults };
+  const defaults = { ...STREAMED, ...services.defaults };
   const options = requestOptions(defaults, own);
   if (n > 1) checkSingleSequence(request, 'n');
   if (request.logprobs) {

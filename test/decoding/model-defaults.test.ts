@@ -34,6 +34,8 @@ const cases: readonly (readonly [GenerationOptions, GenerationOptions, Generatio
   [sampling, { numReturnSequences: 2 }, { temperature: 0.5, topK: 20, numReturnSequences: 2 }],
   [beams, {}, beams],
   [beams, { temperature: 0.5 }, { temperature: 0.5, maxNewTokens: 30 }],
+  [beams, { numBeams: 1 }, { numBeams: 1, maxNewTokens: 30 }],
+  [beams, { numCandidates: 8 }, { numCandidates: 8, maxNewTokens: 30 }],
   [beams, { maxLength: 40 }, { numBeams: 4, lengthPenalty: 2, maxLength: 40 }],
   [{ minLength: 9 }, { minNewTokens: 2 }, { minNewTokens: 2 }],
   [{ minNewTokens: 2 }, { minLength: 9 }, { minLength: 9 }],

@@ -39,6 +39,8 @@ describe('the model that comes with the package', () => {
     const reply = await text(
       model.reply(['I had sushi for dinner last night.'], {
         seed: 1,
+        numCandidates: 8,
+        rerank: 'mmi',
         onCandidates: (all) => {
           found = all;
         },
