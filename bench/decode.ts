@@ -27,7 +27,7 @@ import { matrixPeak } from './matrix-peak.js';
 const root = resolve(import.meta.dirname, '../..');
 
 type Size = 'small' | 'medium';
-type SizeOf = (typeof PUBLISHED_SIZES)[Size];
+type Shape = (typeof PUBLISHED_SIZES)[Size];
 
 /** How often each program runs with GPT-2 small; the best of its rates count. Medium once. */
 const ROUNDS = 2;
@@ -35,8 +35,8 @@ const ROUNDS = 2;
 /**
  * How fast models of GPT-2's sizes decode, beside transformers.js and llama.cpp on the same weights
  * (`bench/package.json` says how to get them), each in a process of its own, and beside the rates at
- * which memory gives the weights out and a lone product computes. With `--quick`, GPT-2 small alone; with `--medium`, GPT-2
- * medium alone.
+ * which memory gives the weights out and a lone product computes. With `--quick`, GPT-2 small alone;
+ * with `--medium`, GPT-2 medium alone.
  */
 export const decodeBenchmark: Benchmark = {
   description: `Tokens a second on the CPU, the median of ${NEW_TOKENS} steps (of fewer, if they take over ${LONGEST} s) after prompts of ${PROMPT}, by rows at a time; a prompt of ${LONG_PROMPT}`,
@@ -127,7 +127,7 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
  * The floating-point operations that a token of the long prompt cannot do without: the products of
  * its layers, of the last one for keys and values alone, and attention to what comes before.
  */
-function operationsOfPrompt({ n_layer: layers, n_embd: width }: SizeOf): number {
+function operationsOfPrompt({ n_layer: layers, n_embd: width }: Shape): number {
   const perLayer = 24 * width ** 2;
   const attention = 4 * width * (LONG_PROMPT / 2);
   return (layers - 1) * (perLayer + attention) + 4 * width ** 2;

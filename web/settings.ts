@@ -1,24 +1,26 @@
 import { effect, signal } from '@preact/signals';
 import * as z from 'zod/mini';
 
+const samplingName = z.enum([
+  'temperature',
+  'topK',
+  'topP',
+  'repetitionPenalty',
+  'maxNewTokens',
+  'numBeams',
+  'numCandidates',
+]);
+
 /** What {@link Sampling} looks like as JSON. */
-export const samplingSchema = z.object({
-  temperature: z.number(),
-  topK: z.number(),
-  topP: z.number(),
-  repetitionPenalty: z.number(),
-  maxNewTokens: z.number(),
-  numBeams: z.number(),
-  numCandidates: z.number(),
-});
+export const samplingSchema = z.record(samplingName, z.number());
 
 /** How replies are generated; the names are those of the library's generation options. */
 export type Sampling = Readonly<z.infer<typeof samplingSchema>>;
 
 /** Everything that the settings panel changes. */
 export interface Settings {
-  /** Null is as the model's own files say. */
-  readonly sampling: Sampling | null;
+  /** What differs from what the model's own files say. */
+  readonly sampling: Partial<Sampling>;
   /** What chooses among the candidates; `own` is what the model's files say. */
   readonly rerank: 'own' | 'none' | 'mmi' | 'ranker';
   /** Whether replies with blocked words are withheld. */
@@ -27,7 +29,7 @@ export interface Settings {
   readonly theme: 'system' | 'light' | 'dark';
 }
 
-/** The values that most models do well with. */
+/** The values that most models do well with, and those of the library. */
 export const BALANCED: Sampling = {
   temperature: 0.7,
   topK: 40,
@@ -39,8 +41,8 @@ export const BALANCED: Sampling = {
 };
 
 /** Ways of sampling that one can choose by name. */
-export const PRESETS: Readonly<Record<string, Sampling | null>> = {
-  'The model’s own': null,
+export const PRESETS: Readonly<Record<string, Partial<Sampling>>> = {
+  'The model’s own': {},
   Balanced: BALANCED,
   Careful: { ...BALANCED, temperature: 0.4, topP: 0.9 },
   Lively: { ...BALANCED, temperature: 1, topK: 0, topP: 0.95 },
@@ -119,10 +121,10 @@ export const SLIDERS: readonly Slider[] = [
 ];
 
 const KEY = 'dialogpt.settings';
-const DEFAULTS: Settings = { sampling: null, rerank: 'own', safety: true, theme: 'system' };
+const DEFAULTS: Settings = { sampling: {}, rerank: 'own', safety: true, theme: 'system' };
 
 const rememberedSchema = z.object({
-  sampling: z.catch(z.nullable(samplingSchema), null),
+  sampling: z.catch(z.partialRecord(samplingName, z.number()), {}),
   rerank: z.catch(z.enum(['own', 'none', 'mmi', 'ranker']), 'own'),
   safety: z.catch(z.boolean(), true),
   theme: z.catch(z.enum(['system', 'light', 'dark']), 'system'),
@@ -152,29 +154,32 @@ export function change(some: Partial<Settings>): void {
 }
 
 /** The preset that the sliders stand at, if any. */
-export function presetName(sampling: Sampling | null): string | undefined {
-  return Object.keys(PRESETS).find((name) => {
-    const preset = PRESETS[name];
-    if (preset === null || sampling === null) return preset === sampling;
-    return SLIDERS.every((slider) => preset?.[slider.name] === sampling[slider.name]);
-  });
+export function presetName(sampling: Partial<Sampling>): string | undefined {
+  return Object.keys(PRESETS).find((name) =>
+    SLIDERS.every((slider) => PRESETS[name]?.[slider.name] === sampling[slider.name]),
+  );
 }
 
-/** The generation options that a reply is asked for with. */
-export function generationOptions({ sampling, rerank, safety }: Settings): Record<string, unknown> {
-  if (sampling === null) return { safety };
-  const { numBeams, numCandidates, ...drawing } = sampling;
-  const { maxNewTokens, repetitionPenalty } = drawing;
-  // A beam search finds at most as many replies as it has beams.
-  const searching = {
-    maxNewTokens,
-    repetitionPenalty,
-    numBeams: Math.max(numBeams, numCandidates),
-  };
+const DRAWING: readonly string[] = ['temperature', 'topK', 'topP'] satisfies (keyof Sampling)[];
+
+/**
+ * The generation options that a reply is asked for with; what is not among them, the model decides.
+ *
+ * @param shown what holds, the model's own included
+ */
+export function generationOptions(
+  { sampling, rerank, safety }: Settings,
+  shown: Sampling,
+): Record<string, unknown> {
+  const { numBeams = 1, numCandidates = 1 } = sampling;
+  const searches = numBeams > 1;
   return {
-    ...(numBeams > 1 ? searching : drawing),
-    numCandidates,
-    ...(numCandidates > 1 && rerank !== 'own' ? { rerank } : {}),
+    ...Object.fromEntries(
+      Object.entries(sampling).filter(([name]) => !searches || !DRAWING.includes(name)),
+    ),
+    // A beam search finds at most as many replies as it has beams.
+    ...(searches ? { numBeams: Math.max(numBeams, numCandidates) } : {}),
+    ...(shown.numCandidates > 1 && rerank !== 'own' ? { rerank } : {}),
     safety,
   };
 }

@@ -141,9 +141,9 @@ export async function say(content: string, parent?: string | null): Promise<void
   await replyTo(message.id);
 }
 
-/** How replies are generated, by the settings or by the model's own word. */
+/** How replies are generated, by the settings and else by the model's own word. */
 export function samplingNow(): Sampling {
-  return settings.value.sampling ?? capabilities.value.defaults;
+  return { ...capabilities.value.defaults, ...settings.value.sampling };
 }
 
 /** Asks for a reply to a turn; one that is there already becomes another branch. */
@@ -156,7 +156,7 @@ export async function replyTo(parent: string): Promise<void> {
   showEndingAt(parent);
   try {
     const candidates = samplingNow().numCandidates > 1;
-    const body = { parent, candidates, options: generationOptions(settings.value) };
+    const body = { parent, candidates, options: generationOptions(settings.value, samplingNow()) };
     for await (const event of api.reply(id, body, controller.signal)) {
       if (event.type === 'piece') {
         const text: string = pending.value.text + event.text;

@@ -114,7 +114,9 @@ export function withDefaults(
   const says = (...names: readonly Name[]) => names.some((name) => options[name] !== undefined);
   if (doSample === false || numBeams > 1 || penaltyAlpha > 0) {
     leave(...DRAWING, ...SEARCHING, ...CHOOSING);
-  } else if (says('numBeams', ...DRAWING) || numCandidates > 1) leave(...SEARCHING);
+  } else if (says('numBeams') || numCandidates > 1) leave(...SEARCHING);
+  // Beams whose tokens are drawn are drawn otherwise; fixed ones cannot be.
+  else if (says(...DRAWING) && defaults.doSample !== true) leave(...SEARCHING);
   if (says('numReturnSequences') || options.numCandidates === 1) leave(...CHOOSING);
   if (options.rerank === 'none') leave('numCandidates');
   if (says('maxNewTokens')) leave('maxLength', 'minNewTokens');

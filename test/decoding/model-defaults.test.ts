@@ -19,6 +19,13 @@ import { temporaryFolder } from '../support/files.js';
 const sampling: GenerationOptions = { temperature: 0.5, topK: 20, numCandidates: 4, rerank: 'mmi' };
 const beams: GenerationOptions = { numBeams: 4, lengthPenalty: 2, maxNewTokens: 30 };
 
+const drawnBeams: GenerationOptions = {
+  doSample: true,
+  temperature: 0.5,
+  numBeams: 4,
+  lengthPenalty: 0.6,
+};
+
 const cases: readonly (readonly [GenerationOptions, GenerationOptions, GenerationOptions])[] = [
   [sampling, {}, sampling],
   [sampling, { temperature: 1 }, { ...sampling, temperature: 1 }],
@@ -34,6 +41,9 @@ const cases: readonly (readonly [GenerationOptions, GenerationOptions, Generatio
   [sampling, { numReturnSequences: 2 }, { temperature: 0.5, topK: 20, numReturnSequences: 2 }],
   [beams, {}, beams],
   [beams, { temperature: 0.5 }, { temperature: 0.5, maxNewTokens: 30 }],
+  [drawnBeams, { temperature: 1 }, { ...drawnBeams, temperature: 1 }],
+  [drawnBeams, { numBeams: 1 }, { doSample: true, temperature: 0.5, numBeams: 1 }],
+  [drawnBeams, { doSample: false }, { doSample: false }],
   [beams, { numBeams: 1 }, { numBeams: 1, maxNewTokens: 30 }],
   [beams, { numCandidates: 8 }, { numCandidates: 8, maxNewTokens: 30 }],
   [beams, { maxLength: 40 }, { numBeams: 4, lengthPenalty: 2, maxLength: 40 }],

@@ -13,10 +13,10 @@ const THEMES = { system: 'As the device', light: 'Light', dark: 'Dark' } as cons
 
 /** How replies are generated, who speaks, and how the page looks. */
 export function SettingsPanel(): JSX.Element {
-  const { rerank, safety, theme } = settings.value;
-  const sampling = state.samplingNow();
+  const { sampling, rerank, safety, theme } = settings.value;
+  const shown = state.samplingNow();
   const choices = ['own', 'none', ...state.capabilities.value.rerankers] as const;
-  const preset = presetName(settings.value.sampling);
+  const preset = presetName(sampling);
   return (
     <aside class="settings" data-open={state.panel.value === 'settings'} aria-label="Settings">
       <fieldset>
@@ -39,13 +39,13 @@ export function SettingsPanel(): JSX.Element {
           <div key={name} class="slider">
             <span>
               <label for={`slider-${name}`}>{label}</label>
-              <output for={`slider-${name}`}>{sampling[name]}</output>
+              <output for={`slider-${name}`}>{shown[name]}</output>
             </span>
             <input
               id={`slider-${name}`}
               type="range"
               {...range}
-              value={sampling[name]}
+              value={shown[name]}
               aria-describedby={`hint-${name}`}
               onInput={(event) => {
                 const value = event.currentTarget.valueAsNumber;
@@ -60,11 +60,11 @@ export function SettingsPanel(): JSX.Element {
             Choose among candidates
             <select
               value={rerank}
-              disabled={sampling.numCandidates < 2}
+              disabled={shown.numCandidates < 2}
               onChange={(event) => {
                 const value = event.currentTarget.value;
                 const chosen = choices.find((name) => name === value);
-                if (chosen !== undefined) change({ rerank: chosen, sampling });
+                if (chosen !== undefined) change({ rerank: chosen });
               }}
             >
               {choices.map((name) => (
