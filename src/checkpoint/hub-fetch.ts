@@ -1,4 +1,4 @@
-import { EnvHttpProxyAgent, fetch as fetchThrough } from 'undici';
+import type { EnvHttpProxyAgent } from 'undici';
 
 /** Made when first needed: it reads the environment. */
 let agent: EnvHttpProxyAgent | undefined;
@@ -15,9 +15,11 @@ export interface HubRequestOptions {
  * name, as Python's libraries and curl do; Node's own `fetch` does not look at them.
  */
 export async function hubFetch(url: string, options: HubRequestOptions): Promise<Response> {
-  agent ??= new EnvHttpProxyAgent();
+  // Loaded here, as most who load a model ask no hub, and it takes a tenth of a second.
+  const undici = await import('undici');
+  agent ??= new undici.EnvHttpProxyAgent();
   const { headers, method = 'GET', signal } = options;
-  const answer = await fetchThrough(url, {
+  const answer = await undici.fetch(url, {
     method,
     headers: [...headers],
     signal,

@@ -1,4 +1,4 @@
-import { HubApiError, type ListFileEntry, listFiles, modelInfo } from '@huggingface/hub';
+import type { ListFileEntry } from '@huggingface/hub';
 import { basename } from 'node:path';
 import { messageOf, UserError } from '../base/errors.js';
 import { CachedModel, isCommit } from './hub-cache.js';
@@ -122,6 +122,8 @@ async function downloadSnapshot(
   }
 }
 
+type HubLibrary = typeof import('@huggingface/hub');
+
 /** The questions about one model that are asked of the hub. */
 class HubClient {
   readonly id: string;
@@ -137,8 +139,8 @@ class HubClient {
   }
 
   async commitOf(revision: string): Promise<string> {
-    return this.#ask(`${this.id} (revision ${revision})`, async (common) => {
-      const info = await modelInfo({
+    return this.#ask(`${this.id} (revision ${revision})`, async (hub, common) => {
+      const info = await hub.modelInfo({
         name: this.id,
         revision,
         additionalFields: ['sha'],
@@ -152,9 +154,9 @@ class HubClient {
   }
 
   async filesAt(commit: string): Promise<Map<string, ListFileEntry>> {
-    return this.#ask(this.id, async (common) => {
+    return this.#ask(this.id, async (hub, common) => {
       const files = new Map<string, ListFileEntry>();
-      for await (const entry of listFiles({ repo: this.id, revision: commit, ...common })) {
+      for await (const entry of hub.listFiles({ repo: this.id, revision: commit, ...common })) {
         if (entry.type === 'file') files.set(entry.path, entry);
       }
       return files;
@@ -164,8 +166,10 @@ class HubClient {
   /** Asks with the token, and explains what goes wrong. */
   async #ask<T>(
     what: string,
-    question: (common: { hubUrl: string; fetch: typeof fetch }) => Promise<T>,
+    question: (hub: HubLibrary, common: { hubUrl: string; fetch: typeof fetch }) => Promise<T>,
   ): Promise<T> {
+    // Loaded here, as most who load a model ask no hub, and it takes a tenth of a second.
+    const hub = await import('@huggingface/hub');
     const { endpoint, token, patience } = this.settings;
     // Not given as `accessToken`, since the library refuses tokens that other hubs issue.
     const authorized: typeof fetch = (input, init) => {
@@ -179,10 +183,10 @@ class HubClient {
       });
     };
     try {
-      return await question({ hubUrl: endpoint, fetch: authorized });
+      return await question(hub, { hubUrl: endpoint, fetch: authorized });
     } catch (error) {
       if (error instanceof UserError) throw error;
-      if (error instanceof HubApiError && error.statusCode < 500) {
+      if (error instanceof hub.HubApiError && error.statusCode < 500) {
         throw refusal(error.statusCode, what, this.settings);
       }
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;

@@ -30,7 +30,8 @@ export const CHOICES_PER_BEAM = 2;
 
 /**
  * Beam search as `_beam_search` of transformers 4.57 does it, with its conditions to end. With
- * `doSample`, continuations are drawn without replacement instead of taking the best.
+ * `doSample`, continuations are drawn without replacement instead of taking the best. What all beams
+ * that may become the best begin with is settled, so that it can be shown while the rest is searched.
  */
 export function* beamSearch(task: SearchTask): Search {
   const { prompt, endOfText, longest, options } = task;
@@ -38,9 +39,13 @@ export function* beamSearch(task: SearchTask): Search {
   const random = new Random(task.seed);
   let running: readonly Beam[] = [{ ids: prompt, score: 0 }];
   let finished: readonly FinishedBeam[] = [];
+  let settled = prompt.length;
   for (let length = prompt.length; length < longest && running.length > 0; length++) {
     const sequences = running.map(({ ids }) => ({ ids, prompt: prompt.length }));
-    const readings = yield { sequences, settled: [] };
+    // What becomes best is the best of the finished beams, or continues one of the running ones.
+    const rivals = [...finished.slice(0, 1), ...running];
+    settled = settledBy(rivals, settled);
+    const readings = yield { sequences, settled: at(running, 0).ids.slice(prompt.length, settled) };
     const scored = running.flatMap((beam, row) => {
       return continuations(beam, chosenTokens(logProbabilities(at(readings, row), beam.ids, task)));
     });
@@ -84,6 +89,16 @@ export function* beamSearch(task: SearchTask): Search {
     const possible = (running[0]?.score ?? -Infinity) / power;
     return possible > at(finished, finished.length - 1).score;
   }
+}
+
+/** How many tokens all beams begin with, if it is known to be at least so many. */
+function settledBy(beams: readonly Pick<Beam, 'ids'>[], known: number): number {
+  const first = at(beams, 0).ids;
+  let common = known;
+  while (common < first.length && beams.every(({ ids }) => ids[common] === first[common])) {
+    common += 1;
+  }
+  return common;
 }
 
 /** Continues a beam; the sums are of 32-bit numbers, as PyTorch computes them. */

@@ -63,7 +63,7 @@ export async function* streamContinuation(
   const tokens = runSearch(reader, searchOf(task));
   let step = await tokens.next();
   for (; step.done !== true; step = await tokens.next()) {
-    // A search with beams knows its tokens at the end alone, and tells nobody.
+    // A search with beams tells nobody which tokens it chose: it knows late, and of no probabilities.
     if (complete.numBeams > 1) report?.onToken({ token: step.value });
     yield text.push(step.value);
   }

@@ -8,6 +8,7 @@ import type { SessionOptions } from '../runtime/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { OnnxClassifier } from './classifier.js';
 import { Decoder } from './decoder.js';
+import type { GenerationOptions } from './options.js';
 import { END, loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
 import { type Reader, SharedDecoder } from './reader.js';
 import { type ReplyServices, streamReply } from './reply.js';
@@ -45,9 +46,14 @@ async function loadRerankers(
  * The first reply is the slowest: ONNX Runtime reserves its memory, what is known of all tokens is
  * gathered, and the engine has compiled nothing yet.
  */
-async function warmUp(decoder: Reader, tokenizer: Tokenizer): Promise<void> {
+async function warmUp(
+  decoder: Reader,
+  tokenizer: Tokenizer,
+  { numBeams = 1 }: GenerationOptions,
+): Promise<void> {
+  const options = { numBeams, doSample: true, maxNewTokens: WARM_UP_TOKENS };
   // Of one turn that begins no conversation, so that nothing is taken for known afterwards.
-  const reply = streamReply(decoder, tokenizer, ['.'], { maxNewTokens: WARM_UP_TOKENS });
+  const reply = streamReply(decoder, tokenizer, ['.'], options);
   while ((await reply.next()).done !== true);
 }
 
@@ -71,7 +77,7 @@ async function start(): Promise<Info> {
       ? {}
       : { classifier: await OnnxClassifier.load(safetyClassifier) }),
   };
-  if (loading.warmUp === true) await warmUp(decoder, tokenizer);
+  if (loading.warmUp === true) await warmUp(decoder, tokenizer, defaults);
   const limit = pLimit(slots);
   parentPort?.on('message', (message: unknown) => {
     if (message === END) {

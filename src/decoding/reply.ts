@@ -176,7 +176,7 @@ async function* speak(
       generatedTokens += 1;
       completionTokens += 1;
       if (completionTokens === 1) withheld.add(step.value);
-      // A search with beams knows its tokens at the end alone, and tells nobody.
+      // A search with beams tells nobody which tokens it chose: it knows late, and of no probabilities.
       if (plan.options.numBeams > 1) services.report?.onToken({ token: step.value });
       text = (text + decoder.push(step.value)).trimStart();
       objection = guard?.objectSoFar(text);

@@ -78,8 +78,8 @@ function refuseUnsupported(request: ChatRequest): void {
   }
 }
 
-/** Beams and candidates to choose from would hold back a stream; a request may ask for them. */
-const STREAMED: GenerationOptions = { numBeams: 1, numCandidates: 1, rerank: 'none' };
+/** Only what is drawn token by token has probabilities to tell, and several different choices. */
+const TOKEN_BY_TOKEN: GenerationOptions = { numBeams: 1, numCandidates: 1, rerank: 'none' };
 
 /** What is to be generated for a request. */
 function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted {
@@ -104,7 +104,8 @@ function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted 
     }),
     ...(persona.length === 0 ? {} : { persona: [...persona] }),
   };
-  const defaults = { ...STREAMED, ...services.defaults };
+  const single = n > 1 || request.logprobs;
+  const defaults = { ...(single ? TOKEN_BY_TOKEN : {}), ...services.defaults };
   const options = requestOptions(defaults, own);
   if (n > 1) checkSingleSequence(request, 'n');
   if (request.logprobs) {

@@ -396,4 +396,31 @@ describe("the server's API", () => {
     assert.equal(await count(path, { maxHistoryTurns: 0 }), all);
     assert.ok(all > tokenizer.encode('three').length + 1);
   });
+
+  it('replies as its model says, in a stream too; several choices are drawn token by token', async (context) => {
+    const path = join(await temporaryFolder(context), 'own');
+    await saveCheckpoint(path, checkpoint);
+    const beams = { num_beams: 3, do_sample: true, temperature: 0.8, length_penalty: 0.6 };
+    await writeFile(join(path, 'generation_config.json'), JSON.stringify(beams));
+    const own = await servedModel(context, { model: path, modelNames: ['tiny'] });
+    const texts = async (fields: Readonly<Record<string, unknown>>) => {
+      const { body } = await post(own, '/v1/chat/completions', chat({ seed: 5, ...fields }));
+      return answerSchema.parse(body).choices.map(({ message }) => message.content);
+    };
+    const told = await texts({});
+    assert.deepEqual(told, await texts(beams));
+    const single = await texts({ ...beams, num_beams: 1, length_penalty: undefined });
+    assert.notDeepEqual(told, single);
+    assert.deepEqual((await texts({ n: 2 })).slice(0, 1), single);
+    assert.deepEqual(await texts({ logprobs: true }), single);
+
+    const request = JSON.stringify(chat({ seed: 5, stream: true }));
+    const headers = { 'content-type': 'application/json' };
+    const init = { method: 'POST', headers, body: request };
+    const stream = await (await fetch(`${own.url}/v1/chat/completions`, init)).text();
+    const pieces = messagesOf(stream).flatMap((message) =>
+      chunkSchema.parse(message).choices.map(({ delta }) => delta.content ?? ''),
+    );
+    assert.deepEqual([pieces.join('')], told);
+  });
 });
