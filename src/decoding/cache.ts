@@ -20,6 +20,8 @@ export class KeyValueCache {
   readonly nothing: 0 | 1;
   readonly #config: Gpt2Config;
   readonly #buffers: readonly CacheBuffer[];
+  /** Where a step puts the keys or values of one token of each slot, a buffer each. */
+  readonly #steps: readonly Float32Array[];
 
   /**
    * @param nothing how many places, which are masked, stand for no tokens: 0, or 1 for devices that
@@ -38,11 +40,22 @@ export class KeyValueCache {
         values: new Float32Array(slots * capacity * config.n_embd),
       })),
     );
+    this.#steps = this.#buffers.map(() => new Float32Array(slots * config.n_embd));
   }
 
-  /** The names of the outputs with the keys and values of new tokens. */
-  get outputs(): string[] {
-    return this.#buffers.map(({ present }) => present);
+  /**
+   * Where the graph puts the keys and values of new tokens: `[rows, n_head, time, n_embd / n_head]` each.
+   * For single tokens it is the same memory each time.
+   */
+  fresh(rows: number, time: number): HostTensors {
+    const size = rows * time * this.#config.n_embd;
+    return Object.fromEntries(
+      this.#buffers.map(({ present }, index) => {
+        const step = at(this.#steps, index);
+        const values = time === 1 ? step.subarray(0, size) : new Float32Array(size);
+        return [present, this.#tensor(values, rows, time)];
+      }),
+    );
   }
 
   /** The graph's inputs for a step of `count` slots from `first` on: the cache as it lies. */
@@ -85,21 +98,21 @@ export class KeyValueCache {
   /**
    * Stores the keys and values of new tokens.
    *
-   * @param outputs the graph's outputs, `[rows, n_head, time, n_embd / n_head]` each
-   * @param row which of their rows
+   * @param fresh what {@link fresh} gave the graph to fill
+   * @param row which of its rows
    * @param time how many tokens each row has
    * @param slot where to
    * @param length how many tokens the slot holds before them
    */
-  store(outputs: HostTensors, row: number, time: number, slot: number, length: number): void {
+  store(fresh: HostTensors, row: number, time: number, slot: number, length: number): void {
     const { n_embd, n_head: heads } = this.#config;
     const width = n_embd / heads;
     for (const { present, values } of this.#buffers) {
-      const fresh = floatsOf(outputs[present]);
+      const filled = floatsOf(fresh[present]);
       for (let head = 0; head < heads; head++) {
         const start = (row * heads + head) * time * width;
         values.set(
-          fresh.subarray(start, start + time * width),
+          filled.subarray(start, start + time * width),
           ((slot * heads + head) * this.capacity + length) * width,
         );
       }

@@ -69,6 +69,8 @@ export class CachedReader implements Reader, AsyncDisposable {
   #cache: KeyValueCache;
   readonly #exact: boolean;
   readonly #slots: Slot[];
+  /** What the graph says of each slot's last token; its memory is used again at each run. */
+  #results: SlotResults;
   #clock = 0;
 
   /** @param device where the session runs */
@@ -83,6 +85,7 @@ export class CachedReader implements Reader, AsyncDisposable {
     this.#exact = exact;
     this.#cache = new KeyValueCache(config, slots, CAPACITY_STEP, device === 'webgpu' ? 1 : 0);
     this.#slots = emptySlots(slots);
+    this.#results = new SlotResults(config, slots);
   }
 
   /**
@@ -136,17 +139,20 @@ export class CachedReader implements Reader, AsyncDisposable {
     for (const { slot } of rows) at(this.#slots, slot).used = this.#clock;
 
     const readings = new Map<number, Output>();
+    // A step overwrites the results of slots between its own, so all rows have their last step together,
+    // and prompts that nothing follows are read at the end.
     for (const row of rows) {
-      const { length } = at(this.#slots, row.slot).ids;
-      if (length < row.sequence.prompt) await this.#readPrompt(row, readings);
+      if (row.sequence.ids.length > row.sequence.prompt) await this.#readPrompt(row, readings);
     }
-    for (;;) {
-      const behind = rows.filter(
-        ({ sequence, slot }) => at(this.#slots, slot).ids.length < sequence.ids.length,
+    const left = ({ sequence: { ids, prompt }, slot }: Row) =>
+      ids.length === prompt ? 0 : ids.length - at(this.#slots, slot).ids.length;
+    for (let most = Math.max(...rows.map(left)); most > 0; most--) {
+      await this.#step(
+        rows.filter((row) => left(row) === most),
+        readings,
       );
-      if (behind.length === 0) break;
-      await this.#step(behind, readings);
     }
+    for (const row of rows) await this.#readPrompt(row, readings);
     return places.map((slot, index) => {
       const output = readings.get(slot);
       if (output === undefined) throw new Error('A sequence was placed but not read.');
@@ -178,6 +184,7 @@ export class CachedReader implements Reader, AsyncDisposable {
     const lengths = this.#slots.map(({ ids }) => ids.length);
     this.#cache = this.#cache.resized(wantedSlots, wantedCapacity, lengths);
     this.#slots.push(...emptySlots(wantedSlots - slots));
+    if (wantedSlots > slots) this.#results = new SlotResults(this.config, wantedSlots);
   }
 
   #exchange(one: number, other: number): void {
@@ -205,22 +212,30 @@ export class CachedReader implements Reader, AsyncDisposable {
 
   /** Reads tokens of a prompt after those that a slot holds; `states` says whether of all of them. */
   async #readPart(
-    fresh: readonly number[],
+    ids: readonly number[],
     slot: number,
     states: boolean,
     readings: Map<number, Output>,
   ): Promise<void> {
-    const time = fresh.length;
+    const time = ids.length;
     const known = at(this.#slots, slot).ids.length;
     const { nothing } = this.#cache;
     const keys = nothing + known + time;
-    const outputs = await this.#run([fresh], [known], states, {
-      ...this.#cache.asPrefix(slot, known),
-      mask: float32(causalMask(time, known, 2 * nothing), [1, 1, time, nothing + keys]),
-      widths: int64([nothing, keys], [2]),
-    });
-    this.#cache.store(outputs, 0, time, slot, known);
-    readings.set(slot, at(this.#readings(outputs, 1), 0));
+    const results = this.#results.of(slot, 1, states ? time : 1);
+    const fresh = this.#cache.fresh(1, time);
+    await this.#run(
+      [ids],
+      [known],
+      states,
+      { ...results, ...fresh },
+      {
+        ...this.#cache.asPrefix(slot, known),
+        mask: float32(causalMask(time, known, 2 * nothing), [1, 1, time, nothing + keys]),
+        widths: int64([nothing, keys], [2]),
+      },
+    );
+    this.#cache.store(fresh, 0, time, slot, known);
+    readings.set(slot, readingOf(results, 0, 1));
   }
 
   /** Reads one more token of each of these rows. */
@@ -242,23 +257,25 @@ export class CachedReader implements Reader, AsyncDisposable {
       mask.fill(0, row * places, row * places + length);
       mask[(row + 1) * places - 1] = 0;
     }
-    const outputs = await this.#run(
+    const results = this.#results.of(first, count, 1);
+    const fresh = this.#cache.fresh(count, 1);
+    await this.#run(
       tokens.map((token) => [token]),
       known,
       false,
+      { ...results, ...fresh },
       {
         ...this.#cache.asPast(first, count),
         mask: float32(mask, [count, 1, 1, places]),
         widths: int64([capacity, keys], [2]),
       },
     );
-    const results = this.#readings(outputs, count);
     for (const { slot } of rows) {
       const state = at(this.#slots, slot);
       const row = slot - first;
-      this.#cache.store(outputs, row, 1, slot, state.ids.length);
+      this.#cache.store(fresh, row, 1, slot, state.ids.length);
       state.ids = [...state.ids, at(tokens, row)];
-      readings.set(slot, at(results, row));
+      readings.set(slot, readingOf(results, row, count));
     }
   }
 
@@ -268,14 +285,16 @@ export class CachedReader implements Reader, AsyncDisposable {
    * @param tokens for each row, the new tokens
    * @param known for each row, how many tokens come before
    * @param states whether the states of all new tokens are wanted, or those of the last ones alone
+   * @param outputs where the results go
    * @param earlier the inputs of attention that tell of those
    */
   async #run(
     tokens: readonly (readonly number[])[],
     known: readonly number[],
     states: boolean,
+    outputs: HostTensors,
     earlier: HostTensors,
-  ): Promise<HostTensors> {
+  ): Promise<void> {
     const { n_head: heads, n_embd: width } = this.config;
     const rows = tokens.length;
     const time = at(tokens, 0).length;
@@ -283,7 +302,7 @@ export class CachedReader implements Reader, AsyncDisposable {
     const ends = range(0, rows).map((row) => (row + 1) * time - 1);
     const wanted = states ? range(0, rows * time) : ends;
     const last = states ? ends : range(0, rows);
-    return this.#session.run(
+    await this.#session.run(
       {
         ...earlier,
         ids: int64(tokens.flat(), [rows * time]),
@@ -292,20 +311,8 @@ export class CachedReader implements Reader, AsyncDisposable {
         last: int64(last, [rows]),
         heads: int64([rows, time, 3 * heads, width / heads], [4]),
       },
-      Object.fromEntries(
-        [LOGITS, HIDDEN_STATES, ...this.#cache.outputs].map((name) => [name, null]),
-      ),
+      outputs,
     );
-  }
-
-  /** The scores and states of each row. */
-  #readings(outputs: HostTensors, rows: number): Output[] {
-    const logits = floatsOf(outputs[LOGITS]);
-    const states = floatsOf(outputs[HIDDEN_STATES]);
-    return range(0, rows).map((row) => ({
-      logits: part(logits, row, rows),
-      states: part(states, row, rows),
-    }));
   }
 
   /** Frees what the session holds outside of JavaScript's memory. */
@@ -324,6 +331,40 @@ export async function openDecodeGraph(
   const graph = decodeGraph(weights.config, fused, (empty) => weights.declare(empty));
   weights.finish(graph);
   return open(graph, device, weights.files);
+}
+
+/** Where the graph's results of each slot go. */
+class SlotResults {
+  readonly #config: Gpt2Config;
+  readonly #logits: Float32Array;
+  readonly #states: Float32Array;
+
+  constructor(config: Gpt2Config, slots: number) {
+    this.#config = config;
+    this.#logits = new Float32Array(slots * config.vocab_size);
+    this.#states = new Float32Array(slots * config.n_embd);
+  }
+
+  /** The outputs of `count` slots from `first` on, with the states of so many tokens of each. */
+  of(first: number, count: number, tokens: number): HostTensors {
+    const { vocab_size: vocabulary, n_embd: width } = this.#config;
+    const some = (values: Float32Array, length: number) =>
+      values.subarray(first * length, (first + count) * length);
+    const states =
+      tokens === 1 ? some(this.#states, width) : new Float32Array(count * tokens * width);
+    return {
+      [LOGITS]: float32(some(this.#logits, vocabulary), [count, vocabulary]),
+      [HIDDEN_STATES]: float32(states, [count * tokens, width]),
+    };
+  }
+}
+
+/** What the results of `rows` slots say of one of them. */
+function readingOf(results: HostTensors, row: number, rows: number): Output {
+  return {
+    logits: part(floatsOf(results[LOGITS]), row, rows),
+    states: part(floatsOf(results[HIDDEN_STATES]), row, rows),
+  };
 }
 
 /** One of `count` equal parts. */

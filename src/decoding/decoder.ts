@@ -25,7 +25,7 @@ export class Decoder extends CachedReader {
     const session = await openDecodeGraph(weights, device, (graph, where, files) =>
       Session.create(
         graph,
-        { device: where, ...(threads === undefined ? {} : { threads }) },
+        { device: where, inPlace: where === 'cpu', ...(threads === undefined ? {} : { threads }) },
         files,
       ),
     );

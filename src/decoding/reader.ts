@@ -2,7 +2,7 @@ import { nextTurn } from '../base/turns.js';
 import type { Gpt2Config } from '../model/index.js';
 import type { Sequence } from './slots.js';
 
-/** What the model says after a sequence; valid until the next is read. */
+/** What the model says after a sequence, in memory that the next reading overwrites. */
 export interface Reading {
   /** The scores of the next token: `[vocab_size]`. */
   readonly logits: Float32Array;
@@ -15,7 +15,10 @@ export interface Reading {
 /** What a search reads with: a `Decoder`, or a share of one. */
 export interface Reader {
   readonly config: Gpt2Config;
-  /** Says what the model makes of sequences, in their order; valid until the caller reads again. */
+  /**
+   * Says what the model makes of sequences, in their order; valid until the caller reads again or waits for
+   * anything else, as others may read then.
+   */
   read(sequences: readonly Sequence[]): Promise<readonly Reading[]>;
 }
 

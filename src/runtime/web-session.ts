@@ -3,7 +3,7 @@ import { messageOf, UserError } from '../base/errors.js';
 import { type Graph, serialize } from '../graph/index.js';
 import type { Device } from './devices.js';
 import type { ExternalFiles, GraphSession } from './graph-session.js';
-import type { HostTensor, HostTensors } from './tensors.js';
+import { floatsOf, type HostTensor, type HostTensors } from './tensors.js';
 
 /** How a {@link WebSession} runs. */
 export interface WebSessionOptions {
@@ -75,7 +75,13 @@ export class WebSession implements GraphSession {
     feeds: HostTensors,
     fetches: Readonly<Record<string, HostTensor | null>>,
   ): Promise<HostTensors> {
-    return this.#session.run(feeds, fetches);
+    // ONNX Runtime leaves a given tensor's memory as it is here, unless it is a GPU's.
+    const wanted = Object.fromEntries(Object.keys(fetches).map((name) => [name, null]));
+    const results: HostTensors = await this.#session.run(feeds, wanted);
+    for (const [name, tensor] of Object.entries(fetches)) {
+      if (tensor !== null) floatsOf(tensor).set(floatsOf(results[name]));
+    }
+    return results;
   }
 
   /** Frees what the session holds outside of JavaScript's memory. */
