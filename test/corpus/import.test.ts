@@ -52,6 +52,30 @@ describe('importConversations', () => {
     ]);
   });
 
+  it('takes who speaks last in turns without names for the assistant', async (context) => {
+    const pair = '{"prompt":"a","completion":"b"}\n{"context":["a","b"],"response":"c"}';
+    assert.deepEqual(await imported(context, 'jsonl', pair, { speaker: 'assistant' }), [
+      '0.0 a\tb',
+      'a EOS 0.0 b\tc',
+    ]);
+    assert.deepEqual(
+      await imported(context, 'csv', 'question,answer\na,b\n', { speaker: 'assistant' }),
+      ['0.0 a\tb'],
+    );
+    const tsv = 'a EOS b EOS c\td\n0.0 a EOS 1.0 b\t0.0 c\nt3_x,t3_x,t1_y\ta EOS b\tc\n';
+    assert.deepEqual(await imported(context, 'tsv', tsv, { speaker: 'assistant' }), [
+      '0.0 a EOS b EOS 0.0 c\td',
+      'a EOS 0.0 b\tc',
+      'a EOS 0.0 b\tc',
+    ]);
+    assert.deepEqual(await imported(context, 'tsv', tsv, { speaker: 'user' }), [
+      'a EOS 0.0 b EOS c\t0.0 d',
+      '0.0 a EOS b\t0.0 c',
+      '0.0 a EOS b\t0.0 c',
+    ]);
+    await assert.rejects(imported(context, 'tsv', 'a\tb\nc\n'), /in\.txt:2: /);
+  });
+
   it('names the line that is not JSON or no conversation, and writes nothing', async (context) => {
     await assert.rejects(imported(context, 'jsonl', '["a","b"]\n{'), /in\.txt:2: .*not JSON/);
     await assert.rejects(imported(context, 'jsonl', '{"a":1}'), /in\.txt:1: .*no conversation/);

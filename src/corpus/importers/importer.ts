@@ -30,3 +30,14 @@ export interface Importer {
    */
   read(path: string, options: ImporterOptions): AsyncIterable<readonly Message[]>;
 }
+
+/**
+ * Turns without names, as messages: whoever speaks last is `assistant`, the other `user`, as chat APIs
+ * call them.
+ */
+export function alternating(turns: readonly string[]): Message[] {
+  return turns.map((text, index) => ({
+    speaker: (turns.length - index) % 2 === 1 ? 'assistant' : 'user',
+    text,
+  }));
+}

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/errors.js';
 import { readJson, readLines } from '../../base/files.js';
-import type { Importer, Message } from './importer.js';
+import { alternating, type Importer, type Message } from './importer.js';
 
 /** A message's content: a string, or parts of which the text ones count. */
 const contentSchema = z
@@ -49,23 +49,19 @@ const conversationSchema = z.union([
       context: z.union([z.string().transform((text) => [text]), z.array(z.string())]),
       response: z.string(),
     })
-    .transform(({ context, response }) =>
-      [...context, response].map((text): Message => ({ text })),
-    ),
+    .transform(({ context, response }) => alternating([...context, response])),
   z
     .object({ prompt: z.string(), completion: z.string() })
-    .transform(({ prompt, completion }) => pair(prompt, completion)),
+    .transform(({ prompt, completion }) => alternating([prompt, completion])),
   z
     .object({ question: z.string(), answer: z.string() })
-    .transform(({ question, answer }) => pair(question, answer)),
+    .transform(({ question, answer }) => alternating([question, answer])),
   z
     .object({ instruction: z.string(), input: z.string().nullish(), output: z.string() })
-    .transform(({ instruction, input, output }) => pair(`${instruction}\n${input ?? ''}`, output)),
+    .transform(({ instruction, input, output }) =>
+      alternating([`${instruction}\n${input ?? ''}`, output]),
+    ),
 ]);
-
-function pair(context: string, response: string): Message[] {
-  return [{ text: context }, { text: response }];
-}
 
 /** Roles whose messages are instructions or tools' output, not turns of the conversation. */
 const NOT_SPOKEN = new Set([
