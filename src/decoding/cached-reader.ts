@@ -1,4 +1,4 @@
-import { at, range } from '../base/arrays.js';
+import { at, range, sum } from '../base/arrays.js';
 import type { GraphWeights } from '../checkpoint/portable.js';
 import type { Gpt2Config } from '../model/index.js';
 import {
@@ -11,7 +11,8 @@ import {
   int64,
   type OpenSession,
 } from '../runtime/portable.js';
-import { KeyValueCache } from './cache.js';
+import { type CacheAccess, type CacheRun, KeyValueCache } from './cache.js';
+import { copyingAccess } from './copying-access.js';
 import { decodeGraph, HIDDEN_STATES, LOGITS } from './decode-graph.js';
 import type { Reader, Reading } from './reader.js';
 import { gatherSlots, placeRows, type Sequence, type Slot } from './slots.js';
@@ -24,13 +25,9 @@ const CAPACITY_STEP = 64;
 
 /**
  * How many tokens of a prompt are read at once: attention then looks at few places that a token may
- * not see, and its scores stay in the processor's cache. Parts end at multiples of
- * {@link CAPACITY_STEP}, so that sums over places come out as over the whole prompt.
+ * not see, and its scores stay in the processor's cache.
  */
 const PROMPT_AT_ONCE = 256;
-
-/** Added to the attention scores of places that may not be looked at. */
-const HIDDEN = -1e9;
 
 /** How a {@link CachedReader} reads. */
 export interface CachedReaderOptions {
@@ -66,6 +63,7 @@ interface Row {
 export class CachedReader implements Reader, AsyncDisposable {
   readonly config: Gpt2Config;
   readonly #session: GraphSession;
+  readonly #access: CacheAccess;
   #cache: KeyValueCache;
   readonly #exact: boolean;
   readonly #slots: Slot[];
@@ -73,17 +71,18 @@ export class CachedReader implements Reader, AsyncDisposable {
   #results: SlotResults;
   #clock = 0;
 
-  /** @param device where the session runs */
+  /** @param access how the session's graph uses the cache */
   protected constructor(
     config: Gpt2Config,
     session: GraphSession,
-    device: Device,
+    access: CacheAccess,
     { exact = true, slots = 1 }: CachedReaderOptions = {},
   ) {
     this.config = config;
     this.#session = session;
     this.#exact = exact;
-    this.#cache = new KeyValueCache(config, slots, CAPACITY_STEP, device === 'webgpu' ? 1 : 0);
+    this.#access = access;
+    this.#cache = new KeyValueCache(config, slots, CAPACITY_STEP);
     this.#slots = emptySlots(slots);
     this.#results = new SlotResults(config, slots);
   }
@@ -99,12 +98,9 @@ export class CachedReader implements Reader, AsyncDisposable {
     open: OpenSession,
     options: CachedReaderOptions = {},
   ): Promise<CachedReader> {
-    return new CachedReader(
-      weights.config,
-      await openDecodeGraph(weights, device, open),
-      device,
-      options,
-    );
+    const access = copyingAccess(device);
+    const session = await openDecodeGraph(weights, device, access, open);
+    return new CachedReader(weights.config, session, access, options);
   }
 
   /**
@@ -153,11 +149,7 @@ export class CachedReader implements Reader, AsyncDisposable {
       );
     }
     for (const row of rows) await this.#readPrompt(row, readings);
-    return places.map((slot, index) => {
-      const output = readings.get(slot);
-      if (output === undefined) throw new Error('A sequence was placed but not read.');
-      return { ...output, known: at(known, index) };
-    });
+    return places.map((slot, index) => ({ ...given(readings, slot), known: at(known, index) }));
   }
 
   #check({ ids, prompt }: Sequence): void {
@@ -198,121 +190,90 @@ export class CachedReader implements Reader, AsyncDisposable {
   async #readPrompt({ sequence, slot }: Row, readings: Map<number, Output>): Promise<void> {
     const { ids, prompt, states = false } = sequence;
     const state = at(this.#slots, slot);
+    const parts: Float32Array[] = [];
     while (state.ids.length < prompt) {
       const known = state.ids.length;
       const left = prompt - known;
-      const end = Math.floor((known + PROMPT_AT_ONCE) / CAPACITY_STEP) * CAPACITY_STEP;
-      // A lone token would go through other kernels than several and get other bits.
-      const time = states || left <= PROMPT_AT_ONCE + 1 ? left : end - known;
-      await this.#readPart(ids.slice(known, known + time), slot, states, readings);
+      // A lone token at the end would take as long as many.
+      const time = left <= PROMPT_AT_ONCE + 1 ? left : PROMPT_AT_ONCE;
+      const output = await this.#readPart(ids.slice(known, known + time), slot, states);
       state.ids = ids.slice(0, known + time);
       state.prompt = state.ids.length;
+      parts.push(output.states);
+      readings.set(slot, output);
+    }
+    if (parts.length > 1 && states) {
+      readings.set(slot, { ...given(readings, slot), states: endToEnd(parts) });
     }
   }
 
   /** Reads tokens of a prompt after those that a slot holds; `states` says whether of all of them. */
-  async #readPart(
-    ids: readonly number[],
-    slot: number,
-    states: boolean,
-    readings: Map<number, Output>,
-  ): Promise<void> {
-    const time = ids.length;
-    const known = at(this.#slots, slot).ids.length;
-    const { nothing } = this.#cache;
-    const keys = nothing + known + time;
-    const results = this.#results.of(slot, 1, states ? time : 1);
-    const fresh = this.#cache.fresh(1, time);
-    await this.#run(
-      [ids],
-      [known],
-      states,
-      { ...results, ...fresh },
-      {
-        ...this.#cache.asPrefix(slot, known),
-        mask: float32(causalMask(time, known, 2 * nothing), [1, 1, time, nothing + keys]),
-        widths: int64([nothing, keys], [2]),
-      },
-    );
-    this.#cache.store(fresh, 0, time, slot, known);
-    readings.set(slot, readingOf(results, 0, 1));
+  async #readPart(ids: readonly number[], slot: number, states: boolean): Promise<Output> {
+    const run = { first: slot, known: [at(this.#slots, slot).ids.length], time: ids.length };
+    const results = this.#results.of(slot, 1, states ? ids.length : 1);
+    await this.#run(run, ids, states, results, [slot]);
+    return readingOf(results, 0, 1);
   }
 
   /** Reads one more token of each of these rows. */
   async #step(rows: readonly Row[], readings: Map<number, Output>): Promise<void> {
     const first = Math.min(...rows.map(({ slot }) => slot));
     const count = Math.max(...rows.map(({ slot }) => slot)) + 1 - first;
-    const { capacity, nothing } = this.#cache;
-    const keys = nothing + 1;
-    const places = capacity + keys;
-    // A slot between them that has nothing to read reads a token too, and nobody looks at it.
+    // A slot between them that has nothing to read reads a token too, at its end, and nobody looks at it.
     const tokens = new Array<number>(count).fill(0);
-    const known = new Array<number>(count).fill(0);
-    const mask = new Float32Array(count * places).fill(HIDDEN);
+    const room = Math.min(this.#cache.capacity, this.config.n_positions);
+    const known = range(first, first + count).map((slot) => {
+      const state = at(this.#slots, slot);
+      if (state.ids.length === room) state.ids = state.ids.slice(0, -1);
+      return state.ids.length;
+    });
     for (const { sequence, slot } of rows) {
-      const { length } = at(this.#slots, slot).ids;
-      const row = slot - first;
-      tokens[row] = at(sequence.ids, length);
-      known[row] = length;
-      mask.fill(0, row * places, row * places + length);
-      mask[(row + 1) * places - 1] = 0;
+      tokens[slot - first] = at(sequence.ids, at(this.#slots, slot).ids.length);
     }
     const results = this.#results.of(first, count, 1);
-    const fresh = this.#cache.fresh(count, 1);
-    await this.#run(
-      tokens.map((token) => [token]),
-      known,
-      false,
-      { ...results, ...fresh },
-      {
-        ...this.#cache.asPast(first, count),
-        mask: float32(mask, [count, 1, 1, places]),
-        widths: int64([capacity, keys], [2]),
-      },
-    );
-    for (const { slot } of rows) {
+    const slots = rows.map(({ slot }) => slot);
+    await this.#run({ first, known, time: 1 }, tokens, false, results, slots);
+    for (const slot of slots) {
       const state = at(this.#slots, slot);
       const row = slot - first;
-      this.#cache.store(fresh, row, 1, slot, state.ids.length);
       state.ids = [...state.ids, at(tokens, row)];
       readings.set(slot, readingOf(results, row, count));
     }
   }
 
   /**
-   * Reads equally many new tokens in each row.
+   * Reads equally many new tokens in each slot of a run.
    *
-   * @param tokens for each row, the new tokens
-   * @param known for each row, how many tokens come before
+   * @param ids the tokens, slot by slot
    * @param states whether the states of all new tokens are wanted, or those of the last ones alone
-   * @param outputs where the results go
-   * @param earlier the inputs of attention that tell of those
+   * @param results where they and the scores go
+   * @param kept the slots that are to remember the tokens
    */
   async #run(
-    tokens: readonly (readonly number[])[],
-    known: readonly number[],
+    run: CacheRun,
+    ids: readonly number[],
     states: boolean,
-    outputs: HostTensors,
-    earlier: HostTensors,
+    results: HostTensors,
+    kept: readonly number[],
   ): Promise<void> {
-    const { n_head: heads, n_embd: width } = this.config;
-    const rows = tokens.length;
-    const time = at(tokens, 0).length;
+    const { known, time } = run;
+    const rows = known.length;
     const positions = known.flatMap((length) => range(length, length + time));
     const ends = range(0, rows).map((row) => (row + 1) * time - 1);
     const wanted = states ? range(0, rows * time) : ends;
     const last = states ? ends : range(0, rows);
+    const { inputs, outputs } = this.#access.tensors(this.#cache, run);
     await this.#session.run(
       {
-        ...earlier,
-        ids: int64(tokens.flat(), [rows * time]),
+        ...inputs,
+        ids: int64(ids, [rows * time]),
         positions: int64(positions, [rows * time]),
         wanted: int64(wanted, [wanted.length]),
         last: int64(last, [rows]),
-        heads: int64([rows, time, 3 * heads, width / heads], [4]),
       },
-      outputs,
+      { ...results, ...outputs },
     );
+    this.#access.keep(this.#cache, run, outputs, kept);
   }
 
   /** Frees what the session holds outside of JavaScript's memory. */
@@ -325,10 +286,11 @@ export class CachedReader implements Reader, AsyncDisposable {
 export async function openDecodeGraph(
   weights: GraphWeights,
   device: Device,
+  { attention }: CacheAccess,
   open: OpenSession,
 ): Promise<GraphSession> {
   const fused = hasFusedOperators(device);
-  const graph = decodeGraph(weights.config, fused, (empty) => weights.declare(empty));
+  const graph = decodeGraph(weights.config, fused, attention, (empty) => weights.declare(empty));
   weights.finish(graph);
   return open(graph, device, weights.files);
 }
@@ -373,18 +335,20 @@ function part(values: Float32Array, index: number, count: number): Float32Array 
   return values.subarray(index * length, (index + 1) * length);
 }
 
-/**
- * 0 where one of `time` new tokens may look: at all `known` ones, and at new ones not after it. The
- * first `hidden` places are for nobody.
- */
-function causalMask(time: number, known: number, hidden: number): Float32Array {
-  const keys = hidden + known + time;
-  const mask = new Float32Array(time * keys);
-  for (let row = 0; row < time; row++) {
-    mask.fill(HIDDEN, row * keys, row * keys + hidden);
-    mask.fill(HIDDEN, row * keys + hidden + known + row + 1, (row + 1) * keys);
+function given(readings: ReadonlyMap<number, Output>, slot: number): Output {
+  const output = readings.get(slot);
+  if (output === undefined) throw new Error('A sequence was placed but not read.');
+  return output;
+}
+
+function endToEnd(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(sum(parts.map(({ length }) => length)));
+  let start = 0;
+  for (const part of parts) {
+    all.set(part, start);
+    start += part.length;
   }
-  return mask;
+  return all;
 }
 
 function roundUp(tokens: number): number {

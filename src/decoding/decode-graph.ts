@@ -1,6 +1,6 @@
 import { gather, Graph, matmul, type Tensor } from '../graph/index.js';
 import {
-  cachedAttention,
+  type Attention,
   forward,
   type Gpt2Config,
   type ParameterTensors,
@@ -19,13 +19,15 @@ export const HIDDEN_STATES = 'hidden_states';
  *
  * Its inputs are `ids` and `positions` (`int64 [batch·time]`), `wanted` (`int64 [wanted]`: the places in
  * the batch, row by row, of the tokens whose states are put out), `last` (`int64 [batch]`: which of those
- * each row's last token is) and those of {@link cachedAttention}.
+ * each row's last token is) and those of attention.
  *
+ * @param attention looks at the tokens in the cache and adds the new ones
  * @param declare makes the tensors of the parameters in the graph.
  */
 export function decodeGraph(
   config: Gpt2Config,
   fused: boolean,
+  attention: (graph: Graph, config: Gpt2Config) => Attention,
   declare: (graph: Graph) => ParameterTensors,
 ): Graph {
   const graph = new Graph({ fused });
@@ -36,7 +38,7 @@ export function decodeGraph(
   };
   const wanted = graph.input('wanted', 'int64', ['wanted']);
   const select = (x: Tensor) => gather(x, wanted);
-  const hidden = forward(config, parameter, tokens, cachedAttention(graph, config), { select });
+  const hidden = forward(config, parameter, tokens, attention(graph, config), { select });
   const last = gather(hidden, graph.input('last', 'int64', ['batch']));
   graph.output(HIDDEN_STATES, hidden);
   graph.output(LOGITS, matmul(last, parameter(TOKEN_EMBEDDING), { transposeB: true }));

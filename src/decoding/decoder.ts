@@ -2,6 +2,8 @@ import { type GraphWeights, memoryWeights } from '../checkpoint/index.js';
 import { Parameters } from '../model/index.js';
 import { type Device, Session } from '../runtime/index.js';
 import { CachedReader, type CachedReaderOptions, openDecodeGraph } from './cached-reader.js';
+import { copyingAccess } from './copying-access.js';
+import { inPlaceAccess } from './in-place-access.js';
 
 /** How a {@link Decoder} runs. */
 export interface DecoderOptions extends CachedReaderOptions {
@@ -22,13 +24,16 @@ export class Decoder extends CachedReader {
   ): Promise<Decoder> {
     const { device = 'cpu', threads } = options;
     const weights = model instanceof Parameters ? memoryWeights(model) : model;
-    const session = await openDecodeGraph(weights, device, (graph, where, files) =>
+    // GPUs have memory of their own.
+    const inPlace = device === 'cpu';
+    const access = inPlace ? inPlaceAccess : copyingAccess(device);
+    const session = await openDecodeGraph(weights, device, access, (graph, where, files) =>
       Session.create(
         graph,
-        { device: where, inPlace: where === 'cpu', ...(threads === undefined ? {} : { threads }) },
+        { device: where, inPlace, ...(threads === undefined ? {} : { threads }) },
         files,
       ),
     );
-    return new Decoder(weights.config, session, device, options);
+    return new Decoder(weights.config, session, access, options);
   }
 }

@@ -114,9 +114,10 @@ function mostKnown(
 }
 
 /**
- * How many tokens a sequence can take over from a slot: all that it starts with, or where the bits
- * must be those that it would get from an empty slot, what was read in the same way. Prompts are
- * read two or more tokens at a time, all else one by one.
+ * How many tokens a sequence can take over from a slot: all that it starts with, or where the bits must
+ * be those that it would get from an empty slot, a prompt that is its own and what was read after it one
+ * by one. A prompt's beginning does not do then: how a product of several rows is computed, down to the
+ * last bit, depends on how many they are.
  */
 function usable({ ids, prompt, states }: Sequence, slot: Slot, exact: boolean): number {
   if (states === true) return 0;
@@ -124,8 +125,5 @@ function usable({ ids, prompt, states }: Sequence, slot: Slot, exact: boolean): 
   const limit = Math.min(slot.ids.length, ids.length - 1);
   let common = 0;
   while (common < limit && slot.ids[common] === ids[common]) common += 1;
-  if (!exact || (common >= prompt && slot.prompt === prompt)) return common;
-  if (slot.prompt < 2) return 0;
-  const known = Math.min(common, slot.prompt, prompt - 2);
-  return known < 2 ? 0 : known;
+  return !exact || (common >= prompt && slot.prompt === prompt) ? common : 0;
 }

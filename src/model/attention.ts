@@ -1,6 +1,9 @@
+import { at } from '../base/arrays.js';
 import {
   add,
   cast,
+  CONTRIBUTED,
+  float,
   type Graph,
   int,
   matmul,
@@ -78,10 +81,52 @@ export function cacheName(
 }
 
 /**
- * Causal self-attention of new tokens that also look at earlier ones. For each layer, it declares as
- * inputs the keys and values of earlier tokens and puts out those of the new ones (`present`:
+ * Causal self-attention of new tokens that also look at earlier ones, by ONNX Runtime's
+ * `GroupQueryAttention`. For each layer, it declares the keys and values of all tokens as inputs
+ * (`past_key_values`: `[batch, n_head, capacity, n_embd / n_head]`) and as outputs (`present`), which at
+ * run time must be the same memory: those of the new tokens are written where they belong, and nothing
+ * else is touched. Rows may be of different lengths where each reads one token; several at a time are
+ * read in one row.
+ *
+ * Three further inputs: `seqlens_k` (`int32 [batch]`: how many tokens come before each row's last),
+ * `total_sequence_length` (`int32`: the tokens of the longest row) and `rows` (`int64 [3]`: batch, time,
+ * 3 n_embd).
+ */
+export function inPlaceAttention(graph: Graph, config: Gpt2Config): Attention {
+  const { n_head: heads, n_embd } = config;
+  const lengths = graph.input('seqlens_k', 'int32', ['batch']);
+  const longest = graph.input('total_sequence_length', 'int32', []);
+  const rows = graph.input('rows', 'int64', [3]);
+  // For one query, a product with a factor takes three times as long as without.
+  const scales = new Float32Array(3 * n_embd).fill(1).fill(scoreScale(config), 0, n_embd);
+  return (queriesKeysValues, layer) => {
+    const scaled = multiply(queriesKeysValues, graph.floats(scales));
+    const shape = ['batch', 'time', 3 * n_embd];
+    const cut = only(graph.node('Reshape', [scaled, rows], [{ type: 'float32', shape }]));
+    const cache = { type: 'float32', shape: ['batch', heads, 'capacity', n_embd / heads] } as const;
+    const [key, value] = (['key', 'value'] as const).map((what) =>
+      graph.input(cacheName('past_key_values', layer, what), cache.type, cache.shape),
+    );
+    const [gathered, ...present] = graph.node(
+      'GroupQueryAttention',
+      [cut, undefined, undefined, key, value, lengths, longest],
+      [{ type: 'float32', shape: ['batch', 'time', n_embd] }, cache, cache],
+      { num_heads: int(heads), kv_num_heads: int(heads), scale: float(1) },
+      CONTRIBUTED,
+    );
+    for (const [index, what] of (['key', 'value'] as const).entries()) {
+      graph.output(cacheName('present', layer, what), at(present, index));
+    }
+    if (gathered === undefined) throw new Error('Attention gathered nothing.');
+    return reshape(gathered, ['batch·time', n_embd]);
+  };
+}
+
+/**
+ * The same by standard operators, for devices and builds of ONNX Runtime that cannot write into
+ * what they read. For each layer, it declares as inputs the keys and values of earlier tokens and puts out those of the new ones (`present`:
  * `[batch, n_head, time, n_embd / n_head]`). What comes in is never written to, so the cache is no
- * output, which ONNX Runtime's binding would copy at every run.
+ * output, which would be copied at every run.
  *
  * Earlier tokens come in two ways, either of which may be empty (a length of 0):
  *

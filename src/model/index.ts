@@ -1,6 +1,7 @@
 export {
   cachedAttention,
   cacheName,
+  inPlaceAttention,
   raggedAttention,
   type RaggedLayout,
   raggedLayoutInputs,

@@ -48,7 +48,7 @@ const options: fc.Arbitrary<DecodingOptions> = fc.oneof(
 );
 
 describe('a decoder', () => {
-  it('gives a long prompt the same bits at once, in parts and after what is known of it', async () => {
+  it('gives a long prompt the same bits with all its states and without, and after what is known of it', async () => {
     const long = gpt2Config({ ...config, n_positions: 620 });
     const weights = Parameters.initialize(long, new Random(9));
     const random = new Random(5);
@@ -56,8 +56,9 @@ describe('a decoder', () => {
     for (const length of [129, 130, 192, 256, 257, 258, 259, 386, 513, 620]) {
       await using fresh = await Decoder.create(weights, { threads: 1 });
       const prompt = { ids: ids.slice(0, length), prompt: length };
-      const [atOnce] = await fresh.read([{ ...prompt, states: true }]);
-      const expected = atOnce?.logits.slice();
+      const [whole] = await fresh.read([{ ...prompt, states: true }]);
+      const expected = whole?.logits.slice();
+      assert.equal(whole?.states.length, length * long.n_embd);
       for (const known of [0, 2, 13, 64, 127, 200, 301, 500]) {
         if (known > length) continue;
         await using decoder = await Decoder.create(weights, { threads: 2 });
@@ -87,12 +88,10 @@ describe('a decoder', () => {
     );
   });
 
-  it('computes no more rows than it must, wherever they lie, to the same bits', async () => {
+  it('computes no more rows than it must, wherever they lie, to the same bits, where it copies', async () => {
     const rowsOfSteps: number[] = [];
-    await using decoder = await CachedReader.open(
-      memoryWeights(parameters),
-      'cpu',
-      async (graph, device, files) => {
+    const copying = () =>
+      CachedReader.open(memoryWeights(parameters), 'cpu', async (graph, device, files) => {
         const session = await Session.create(graph, { device }, files);
         return {
           run: (feeds, fetches) => {
@@ -101,8 +100,8 @@ describe('a decoder', () => {
           },
           [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
         };
-      },
-    );
+      });
+    await using decoder = await copying();
     const sequences = range(0, 9).map((row) => {
       const ids = range(0, 4 + row).map((place) => (7 * row + place) % END);
       return { ids, prompt: ids.length };
@@ -122,7 +121,7 @@ describe('a decoder', () => {
       const found = readings.map(({ logits }) => logits.slice());
       assert.ok(rowsOfSteps.every((count) => count <= rows.length));
       for (const [index, row] of rows.entries()) {
-        await using alone = await Decoder.create(parameters);
+        await using alone = await copying();
         const [expected] = await alone.read([longer(row)]);
         assert.deepEqual(found[index], expected?.logits);
       }
@@ -131,6 +130,32 @@ describe('a decoder', () => {
     const again = await decoder.read(range(0, 9).map(longer));
     for (const [row, { known }] of again.entries()) {
       assert.ok(known >= at(sequences, row).ids.length, `row ${row}`);
+    }
+  });
+
+  it('keeps what idle slots remember, full ones too, when steps run over them', async () => {
+    const { n_positions: longest } = config;
+    const lengths = [20, longest, 30, 12];
+    const sequences = lengths.map((length, row) => {
+      const ids = range(0, length).map((place) => (7 * row + 3 * place) % END);
+      return { ids, prompt: length - 1 };
+    });
+    // Nine rows, so that a gap of one slot among them is left as it is.
+    const busy = range(0, 8).map((row) => ({ ids: [row, 5, 6, 7], prompt: 3 }));
+    for (const idle of sequences) {
+      await using decoder = await Decoder.create(parameters);
+      const mixed = [...busy.slice(0, 4), idle, ...busy.slice(4)];
+      const [expected] = (await decoder.read([idle])).map(({ logits }) => logits.slice());
+      await decoder.read(mixed);
+      const longer = busy.map(({ ids, prompt }) => ({ ids: [...ids, 9, 8], prompt }));
+      const found = (await decoder.read(longer)).map(({ logits }) => logits.slice());
+      const [again] = await decoder.read([idle]);
+      assert.deepEqual(again?.logits, expected);
+      assert.ok((again?.known ?? 0) >= idle.ids.length - 2);
+      for (const [row, sequence] of longer.entries()) {
+        await using alone = await Decoder.create(parameters);
+        assert.deepEqual(found[row], (await alone.read([sequence]))[0]?.logits);
+      }
     }
   });
 
