@@ -1,3 +1,4 @@
+import { at } from '../base/arrays.js';
 import { cachedAttention, cacheName } from '../model/index.js';
 import { type Device, float32, floatsOf, type HostTensors, int64 } from '../runtime/portable.js';
 import type { CacheAccess, CacheRun, KeyValueCache } from './cache.js';
@@ -6,9 +7,8 @@ import type { CacheAccess, CacheRun, KeyValueCache } from './cache.js';
 const HIDDEN = -1e9;
 
 /**
- * The graph puts out the keys and values of new tokens, and they are copied into the cache. Several
- * new tokens of one row see the earlier ones laid end to end with themselves (`prefix`); single tokens
- * of several rows see the cache as it lies, with a mask (`past_key_values`).
+ * The graph puts out the keys and values of new tokens, and they are copied into the cache. It sees the
+ * cache as it lies, with a mask over the places that hold nothing.
  */
 class CopyingAccess implements CacheAccess {
   readonly attention = cachedAttention;
@@ -22,14 +22,25 @@ class CopyingAccess implements CacheAccess {
     this.#nothing = nothing;
   }
 
-  tensors(cache: KeyValueCache, run: CacheRun): ReturnType<CacheAccess['tensors']> {
+  tensors(
+    cache: KeyValueCache,
+    { first, known, time }: CacheRun,
+  ): ReturnType<CacheAccess['tensors']> {
     const { n_embd, n_head: heads } = cache.config;
-    const { known, time } = run;
     const rows = known.length;
+    const isStart = known.every((length) => length === 0);
+    const capacity = isStart ? this.#nothing : cache.capacity;
+    const places = capacity + time;
     return {
       inputs: {
-        ...(time === 1 ? this.#masked(cache, run) : this.#prefixed(cache, run)),
+        ...(isStart
+          ? cache.named('past_key_values', () =>
+              cache.tensor(new Float32Array(rows * capacity * n_embd), rows, capacity),
+            )
+          : cache.tensors('past_key_values', first, rows)),
+        mask: float32(causalMask(known, capacity, time), [rows, 1, time, places]),
         heads: int64([rows, time, 3 * heads, n_embd / heads], [4]),
+        widths: int64([capacity, time], [2]),
       },
       outputs: cache.named('present', () =>
         cache.tensor(new Float32Array(rows * time * n_embd), rows, time),
@@ -53,71 +64,27 @@ class CopyingAccess implements CacheAccess {
           const start = (row * heads + head) * time * width;
           values.set(
             fresh.subarray(start, start + time * width),
-            ((slot * heads + head) * cache.capacity + (known[row] ?? 0)) * width,
+            ((slot * heads + head) * cache.capacity + at(known, row)) * width,
           );
         }
       }
     }
   }
-
-  /** New tokens of one slot after those that it holds, end to end. */
-  #prefixed(cache: KeyValueCache, { first, known: [known = 0], time }: CacheRun): HostTensors {
-    const { n_embd, n_head: heads } = cache.config;
-    const width = n_embd / heads;
-    const places = this.#nothing + known;
-    const keys = places + time;
-    return {
-      ...cache.named('past_key_values', () => this.#empty(cache, 1)),
-      ...cache.named('prefix', ({ values }) => {
-        const rows = new Float32Array(places * n_embd);
-        for (let head = 0; head < heads; head++) {
-          const start = (first * heads + head) * cache.capacity * width;
-          rows.set(
-            values.subarray(start, start + known * width),
-            (head * places + this.#nothing) * width,
-          );
-        }
-        return cache.tensor(rows, 1, places);
-      }),
-      mask: float32(causalMask(time, known, 2 * this.#nothing), [1, 1, time, this.#nothing + keys]),
-      widths: int64([this.#nothing, keys], [2]),
-    };
-  }
-
-  /** One new token of each of several slots. */
-  #masked(cache: KeyValueCache, { first, known }: CacheRun): HostTensors {
-    const rows = known.length;
-    const keys = this.#nothing + 1;
-    const places = cache.capacity + keys;
-    const mask = new Float32Array(rows * places).fill(HIDDEN);
-    for (const [row, length] of known.entries()) {
-      mask.fill(0, row * places, row * places + length);
-      mask[(row + 1) * places - 1] = 0;
-    }
-    return {
-      ...cache.tensors('past_key_values', first, rows),
-      ...cache.named('prefix', () => this.#empty(cache, rows)),
-      mask: float32(mask, [rows, 1, 1, places]),
-      widths: int64([cache.capacity, keys], [2]),
-    };
-  }
-
-  #empty(cache: KeyValueCache, rows: number): ReturnType<KeyValueCache['tensor']> {
-    const values = new Float32Array(rows * this.#nothing * cache.config.n_embd);
-    return cache.tensor(values, rows, this.#nothing);
-  }
 }
 
 /**
- * 0 where one of `time` new tokens may look: at all `known` ones, and at new ones not after it. The
- * first `hidden` places are for nobody.
+ * 0 where new tokens may look: each row's at the `known` places of its past, and at new ones not after
+ * themselves. `[rows, 1, time, capacity + time]`
  */
-function causalMask(time: number, known: number, hidden: number): Float32Array {
-  const keys = hidden + known + time;
-  const mask = new Float32Array(time * keys);
-  for (let row = 0; row < time; row++) {
-    mask.fill(HIDDEN, row * keys, row * keys + hidden);
-    mask.fill(HIDDEN, row * keys + hidden + known + row + 1, (row + 1) * keys);
+function causalMask(known: readonly number[], capacity: number, time: number): Float32Array {
+  const places = capacity + time;
+  const mask = new Float32Array(known.length * time * places).fill(HIDDEN);
+  for (const [row, length] of known.entries()) {
+    for (let token = 0; token < time; token++) {
+      const start = (row * time + token) * places;
+      mask.fill(0, start, start + length);
+      mask.fill(0, start + capacity, start + capacity + token + 1);
+    }
   }
   return mask;
 }

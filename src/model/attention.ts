@@ -3,7 +3,6 @@ import {
   add,
   cast,
   CONTRIBUTED,
-  float,
   type Graph,
   int,
   matmul,
@@ -73,7 +72,7 @@ export function raggedAttention(
 
 /** The name of a layer's keys or values; of the past and the present as in Hugging Face's exports. */
 export function cacheName(
-  when: 'past_key_values' | 'prefix' | 'present',
+  when: 'past_key_values' | 'present',
   layer: number,
   what: 'key' | 'value',
 ): string {
@@ -97,12 +96,11 @@ export function inPlaceAttention(graph: Graph, config: Gpt2Config): Attention {
   const lengths = graph.input('seqlens_k', 'int32', ['batch']);
   const longest = graph.input('total_sequence_length', 'int32', []);
   const rows = graph.input('rows', 'int64', [3]);
-  // For one query, a product with a factor takes three times as long as without.
-  const scales = new Float32Array(3 * n_embd).fill(1).fill(scoreScale(config), 0, n_embd);
   return (queriesKeysValues, layer) => {
-    const scaled = multiply(queriesKeysValues, graph.floats(scales));
     const shape = ['batch', 'time', 3 * n_embd];
-    const cut = only(graph.node('Reshape', [scaled, rows], [{ type: 'float32', shape }]));
+    const cut = only(
+      graph.node('Reshape', [queriesKeysValues, rows], [{ type: 'float32', shape }]),
+    );
     const cache = { type: 'float32', shape: ['batch', heads, 'capacity', n_embd / heads] } as const;
     const [key, value] = (['key', 'value'] as const).map((what) =>
       graph.input(cacheName('past_key_values', layer, what), cache.type, cache.shape),
@@ -111,7 +109,7 @@ export function inPlaceAttention(graph: Graph, config: Gpt2Config): Attention {
       'GroupQueryAttention',
       [cut, undefined, undefined, key, value, lengths, longest],
       [{ type: 'float32', shape: ['batch', 'time', n_embd] }, cache, cache],
-      { num_heads: int(heads), kv_num_heads: int(heads), scale: float(1) },
+      { num_heads: int(heads), kv_num_heads: int(heads) },
       CONTRIBUTED,
     );
     for (const [index, what] of (['key', 'value'] as const).entries()) {
@@ -123,22 +121,14 @@ export function inPlaceAttention(graph: Graph, config: Gpt2Config): Attention {
 }
 
 /**
- * The same by standard operators, for devices and builds of ONNX Runtime that cannot write into
- * what they read. For each layer, it declares as inputs the keys and values of earlier tokens and puts out those of the new ones (`present`:
- * `[batch, n_head, time, n_embd / n_head]`). What comes in is never written to, so the cache is no
- * output, which would be copied at every run.
+ * The same by other operators, for devices and builds of ONNX Runtime that cannot write into what they
+ * read. For each layer, it declares as inputs the keys and values of earlier tokens as they lie in the
+ * cache, with places that hold nothing yet (`past_key_values`: `[batch, n_head, capacity, n_embd / n_head]`),
+ * and puts out those of the new ones (`present`: `[batch, n_head, time, n_embd / n_head]`).
  *
- * Earlier tokens come in two ways, either of which may be empty (a length of 0):
- *
- * - `past_key_values` (`[batch, n_head, capacity, n_embd / n_head]`) is the cache as it lies, with
- *   places that hold nothing yet. This is for steps of rows of different lengths, and nothing of it
- *   is moved.
- * - `prefix` (`[batch, n_head, prefix, n_embd / n_head]`) is laid end to end with the new tokens, so
- *   that the rest of a text gets the same bits as if all of it were new; `keys` are both together.
- *
- * `mask` (`[batch, 1, time, capacity + keys]`) tells what may be seen of either. Two further inputs
+ * `mask` (`[batch, 1, time, capacity + time]`) tells what may be seen of either. Two further inputs
  * say how the flat tokens are cut: `heads` (`int64 [4]`: batch, time, 3 n_head, n_embd / n_head) and
- * `widths` (`int64 [2]`: capacity, keys).
+ * `widths` (`int64 [2]`: capacity, time).
  */
 export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
   const { n_head: heads, n_embd } = config;
@@ -146,13 +136,6 @@ export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
   const mask = graph.input('mask', 'float32', ['batch', 1, 'time', 'places']);
   const headShape = graph.input('heads', 'int64', [4]);
   const widths = graph.input('widths', 'int64', [2]);
-  const withEarlier = (layer: number, what: 'key' | 'value', fresh: Tensor) => {
-    const input = (name: 'past_key_values' | 'prefix', length: string) =>
-      graph.input(cacheName(name, layer, what), 'float32', ['batch', heads, length, width]);
-    const past = input('past_key_values', 'capacity');
-    graph.output(cacheName('present', layer, what), fresh);
-    return { past, recent: join(input('prefix', 'prefix'), fresh, 2, 'keys') };
-  };
   // For one query, a product with a factor takes three times as long as without. ONNX Runtime would
   // make a product and a scaling by one number into that, so each component is scaled by its own.
   const scales = graph.floats(new Float32Array(width).fill(scoreScale(config)));
@@ -162,28 +145,33 @@ export function cachedAttention(graph: Graph, config: Gpt2Config): Attention {
       graph.node('Reshape', [queriesKeysValues, headShape], [{ type: 'float32', shape }]),
     );
     const fresh = headByHead(apart);
+    const past = (what: 'key' | 'value') => {
+      const name = cacheName('past_key_values', layer, what);
+      return graph.input(name, 'float32', ['batch', heads, 'capacity', width]);
+    };
+    const [pastKeys, pastValues] = [past('key'), past('value')];
+    graph.output(cacheName('present', layer, 'key'), fresh.keys);
+    graph.output(cacheName('present', layer, 'value'), fresh.values);
     const queries = multiply(fresh.queries, scales);
-    const keys = withEarlier(layer, 'key', fresh.keys);
-    const values = withEarlier(layer, 'value', fresh.values);
     const scores = join(
-      matmul(queries, keys.past, { transposeB: true }),
-      matmul(queries, keys.recent, { transposeB: true }),
+      matmul(queries, pastKeys, { transposeB: true }),
+      matmul(queries, fresh.keys, { transposeB: true }),
       3,
       'places',
     );
-    const [pastWeights, recentWeights] = graph.node(
+    const [pastWeights, freshWeights] = graph.node(
       'Split',
       [softmax(add(scores, mask)), widths],
-      ['capacity', 'keys'].map((places) => ({
+      ['capacity', 'time'].map((places) => ({
         type: 'float32',
         shape: ['batch', heads, 'time', places],
       })),
       { axis: int(-1) },
     );
-    if (pastWeights === undefined || recentWeights === undefined) {
-      throw new Error('Weights of the past and of recent tokens did not come apart.');
+    if (pastWeights === undefined || freshWeights === undefined) {
+      throw new Error('Weights of the past and of new tokens did not come apart.');
     }
-    const gathered = add(matmul(pastWeights, values.past), matmul(recentWeights, values.recent));
+    const gathered = add(matmul(pastWeights, pastValues), matmul(freshWeights, fresh.values));
     return reshape(transpose(gathered, [0, 2, 1, 3]), ['batch·time', n_embd]);
   };
 }
