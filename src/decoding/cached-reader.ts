@@ -3,8 +3,6 @@ import type { GraphWeights } from '../checkpoint/portable.js';
 import type { Gpt2Config } from '../model/index.js';
 import {
   type Device,
-  float32,
-  floatsOf,
   type GraphSession,
   hasFusedOperators,
   type HostTensors,
@@ -13,8 +11,9 @@ import {
 } from '../runtime/portable.js';
 import { type CacheAccess, type CacheRun, KeyValueCache } from './cache.js';
 import { copyingAccess } from './copying-access.js';
-import { decodeGraph, HIDDEN_STATES, LOGITS } from './decode-graph.js';
+import { decodeGraph } from './decode-graph.js';
 import type { Reader, Reading } from './reader.js';
+import { type Output, readingOf, SlotResults } from './slot-results.js';
 import { gatherSlots, placeRows, type Sequence, type Slot } from './slots.js';
 
 /**
@@ -40,8 +39,6 @@ export interface CachedReaderOptions {
   /** How many sequences are remembered at least, though fewer may be read at a time. */
   readonly slots?: number;
 }
-
-type Output = Omit<Reading, 'known'>;
 
 /** A sequence and the slot that it was given. */
 interface Row {
@@ -224,7 +221,10 @@ export class CachedReader implements Reader, AsyncDisposable {
     const room = Math.min(this.#cache.capacity, this.config.n_positions);
     const known = range(first, first + count).map((slot) => {
       const state = at(this.#slots, slot);
-      if (state.ids.length === room) state.ids = state.ids.slice(0, -1);
+      if (state.ids.length === room) {
+        state.ids = state.ids.slice(0, -1);
+        state.prompt = Math.min(state.prompt, state.ids.length);
+      }
       return state.ids.length;
     });
     for (const { sequence, slot } of rows) {
@@ -293,46 +293,6 @@ export async function openDecodeGraph(
   const graph = decodeGraph(weights.config, fused, attention, (empty) => weights.declare(empty));
   weights.finish(graph);
   return open(graph, device, weights.files);
-}
-
-/** Where the graph's results of each slot go. */
-class SlotResults {
-  readonly #config: Gpt2Config;
-  readonly #logits: Float32Array;
-  readonly #states: Float32Array;
-
-  constructor(config: Gpt2Config, slots: number) {
-    this.#config = config;
-    this.#logits = new Float32Array(slots * config.vocab_size);
-    this.#states = new Float32Array(slots * config.n_embd);
-  }
-
-  /** The outputs of `count` slots from `first` on, with the states of so many tokens of each. */
-  of(first: number, count: number, tokens: number): HostTensors {
-    const { vocab_size: vocabulary, n_embd: width } = this.#config;
-    const some = (values: Float32Array, length: number) =>
-      values.subarray(first * length, (first + count) * length);
-    const states =
-      tokens === 1 ? some(this.#states, width) : new Float32Array(count * tokens * width);
-    return {
-      [LOGITS]: float32(some(this.#logits, vocabulary), [count, vocabulary]),
-      [HIDDEN_STATES]: float32(states, [count * tokens, width]),
-    };
-  }
-}
-
-/** What the results of `rows` slots say of one of them. */
-function readingOf(results: HostTensors, row: number, rows: number): Output {
-  return {
-    logits: part(floatsOf(results[LOGITS]), row, rows),
-    states: part(floatsOf(results[HIDDEN_STATES]), row, rows),
-  };
-}
-
-/** One of `count` equal parts. */
-function part(values: Float32Array, index: number, count: number): Float32Array {
-  const length = values.length / count;
-  return values.subarray(index * length, (index + 1) * length);
 }
 
 function given(readings: ReadonlyMap<number, Output>, slot: number): Output {
