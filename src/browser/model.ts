@@ -88,7 +88,7 @@ export class BrowserModel implements AsyncDisposable {
           },
           constants,
         ),
-      { slots },
+      { slots, exact: false },
     );
     return new BrowserModel(cache, new Tokenizer(vocabulary), defaults);
   }

@@ -48,8 +48,8 @@ interface Row {
 
 /**
  * Reads sequences of tokens, several at once, and scores the token after each. It remembers the
- * keys and values of what it has read: of a sequence that starts as one before, only the rest is
- * computed.
+ * keys and values of what it has read: of a sequence that goes on as one before (unless `exact`, also of
+ * one that merely starts so), only the rest is computed.
  *
  * What comes out depends on the sequence and its prompt's length alone, to the last bit, where
  * weights are 32-bit numbers and the CPU computes: not on what was read before, not on the rows
@@ -223,7 +223,8 @@ export class CachedReader implements Reader, AsyncDisposable {
       const state = at(this.#slots, slot);
       if (state.ids.length === room) {
         state.ids = state.ids.slice(0, -1);
-        state.prompt = Math.min(state.prompt, state.ids.length);
+        // What is left of a prompt was not read as a prompt of that length.
+        if (state.prompt > state.ids.length) state.prompt = 0;
       }
       return state.ids.length;
     });

@@ -23,6 +23,8 @@ export function* contrastiveSearch(task: SearchTask): Search {
   while (ids.length < longest) {
     const scores = logSoftmax(constrained(logits, ids, constraints));
     const choices = largest(scores, options.topK);
+    // Reading on takes their memory.
+    const reported = report === undefined ? undefined : logits.slice();
     const readings = yield {
       sequences: choices.map(({ token }) => ({ ids: [...ids, token], prompt: prompt.length })),
       settled: ids.slice(prompt.length),
@@ -42,7 +44,7 @@ export function* contrastiveSearch(task: SearchTask): Search {
     const { token } = at(choices, best);
     if (token === endOfText) return [{ tokens: ids.slice(prompt.length), ended: true }];
     ids.push(token);
-    if (report !== undefined) reportToken(report, logits, token);
+    if (report !== undefined && reported !== undefined) reportToken(report, reported, token);
     context.push(at(directions, best));
     ({ logits, states } = at(readings, best));
   }

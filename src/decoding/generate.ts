@@ -37,8 +37,8 @@ export async function generate(
 
 /**
  * Generates the tokens after a prompt one by one, until the end of text, which is not among them.
- * With beams, they come all at once at the end. At least one token comes unless `minNewTokens`
- * says otherwise.
+ * With beams, they come as they become certain, many at the end. At least one token comes unless
+ * `minNewTokens` says otherwise.
  *
  * @param prompt at least one token
  */

@@ -69,7 +69,11 @@ async function start(): Promise<Info> {
     ...(threads === undefined ? {} : { threads }),
   };
   const { weights, tokenizer } = await openForDecoding(path, dtype ?? (exact ? 'fp32' : undefined));
-  const decoder = new SharedDecoder(await Decoder.create(weights, { ...session, exact, slots }));
+  // So that beams of one conversation do not take the place of what is known of another.
+  const rows = slots * (defaults.numBeams ?? 1);
+  const decoder = new SharedDecoder(
+    await Decoder.create(weights, { ...session, exact, slots: rows }),
+  );
   const { safetyClassifier } = loading;
   const helpers: Helpers = {
     rerankers: await loadRerankers(loading, session),

@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { DEFAULT_MODEL, type HubOptions, resolveModel } from '../checkpoint/index.js';
+import { withDefaults } from './model-defaults.js';
 import { generationOptions, type GenerationOptions } from './options.js';
 import {
   END,
@@ -73,11 +74,18 @@ export class DialogModel {
   /** How many different tokens it knows. */
   readonly vocabulary: number;
   readonly #worker: Worker;
+  /** How it replies where nothing is said. */
+  readonly #defaults: GenerationOptions;
   readonly #waiting = new Set<(error: Error) => void>();
   #lost: ModelLostError | undefined;
 
-  private constructor(worker: Worker, { positions, vocabulary }: ReadyEvent) {
+  private constructor(
+    worker: Worker,
+    { positions, vocabulary }: ReadyEvent,
+    defaults: GenerationOptions,
+  ) {
     this.#worker = worker;
+    this.#defaults = defaults;
     this.positions = positions;
     this.vocabulary = vocabulary;
     let cause: unknown;
@@ -111,7 +119,7 @@ export class DialogModel {
     const event = modelEvent(await firstMessage(worker));
     if (event.type === 'ready') {
       worker.unref();
-      return new DialogModel(worker, event);
+      return new DialogModel(worker, event, options.defaults ?? {});
     }
     await worker.terminate();
     const message = event.type === 'failed' ? event.message : `It said ${event.type} first.`;
@@ -128,7 +136,7 @@ export class DialogModel {
     history: readonly string[],
     { signal, onCandidates, onIntervention, onSummary, ...options }: ReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
-    generationOptions(options);
+    generationOptions(withDefaults(this.#defaults, options));
     // A single text would be taken for a list of its letters.
     if (!historySchema.safeParse(history).success) {
       throw new UserError('The history must be a list of texts, one a turn, the oldest first.');

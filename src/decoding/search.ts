@@ -89,17 +89,20 @@ export async function* runSearches(
     if (running.length === 0) return;
     const readings = await reader.read(running.flatMap(({ question }) => question.sequences));
     let offset = 0;
+    const finished: Finished[] = [];
     for (const entry of [...running]) {
       const { length } = entry.question.sequences;
       const step = entry.search.next(readings.slice(offset, offset + length));
       offset += length;
       if (step.done === true) {
         running.splice(running.indexOf(entry), 1);
-        yield { index: entry.index, generations: step.value };
+        finished.push({ index: entry.index, generations: step.value });
       } else {
         entry.question = step.value;
       }
     }
+    // All have seen the readings, which hold until something else is read.
+    yield* finished;
   }
 }
 

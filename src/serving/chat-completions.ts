@@ -104,9 +104,8 @@ function choicesWanted(services: Services, request: ChatRequest): ChoicesWanted 
     }),
     ...(persona.length === 0 ? {} : { persona: [...persona] }),
   };
-  const single = n > 1 || request.logprobs;
-  const defaults = { ...(single ? TOKEN_BY_TOKEN : {}), ...services.defaults };
-  const options = requestOptions(defaults, own);
+  const single = n > 1 || request.logprobs ? TOKEN_BY_TOKEN : {};
+  const options = requestOptions(services, { ...single, ...own });
   if (n > 1) checkSingleSequence(request, 'n');
   if (request.logprobs) {
     checkSingleSequence(request, 'logprobs');

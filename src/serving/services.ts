@@ -33,13 +33,16 @@ export function checkModel({ modelNames }: Services, name: string): void {
   );
 }
 
-/** A request's options with the server's own where it says nothing, checked. */
+/**
+ * A request's options with the server's own where it says nothing, checked as they will meet the model's
+ * defaults.
+ */
 export function requestOptions(
-  defaults: GenerationOptions,
+  { defaults, ownDefaults }: Services,
   options: GenerationOptions,
 ): GenerationOptions {
   const all = withDefaults(defaults, options);
-  generationOptions(all);
+  generationOptions(withDefaults(ownDefaults, all));
   return all;
 }
 

@@ -53,10 +53,19 @@ describe('importConversations', () => {
   });
 
   it('takes who speaks last in turns without names for the assistant', async (context) => {
-    const pair = '{"prompt":"a","completion":"b"}\n{"context":["a","b"],"response":"c"}';
-    assert.deepEqual(await imported(context, 'jsonl', pair, { speaker: 'assistant' }), [
+    const pairs = [
+      '{"prompt":"a","completion":"b"}',
+      '{"context":["a","b"],"response":"c"}',
+      '{"turns":["a","b","c","d"]}',
+      '["a","b"]',
+      '{"context":["a",""," "],"response":"b"}',
+    ].join('\n');
+    assert.deepEqual(await imported(context, 'jsonl', pairs, { speaker: 'assistant' }), [
       '0.0 a\tb',
       'a EOS 0.0 b\tc',
+      '0.0 a EOS b EOS 0.0 c\td',
+      '0.0 a\tb',
+      '0.0 a\tb',
     ]);
     assert.deepEqual(
       await imported(context, 'csv', 'question,answer\na,b\n', { speaker: 'assistant' }),

@@ -3,8 +3,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { at, range } from '../../src/base/arrays.js';
 import { Random } from '../../src/base/random.js';
-import { memoryWeights } from '../../src/checkpoint/index.js';
-import { CachedReader } from '../../src/decoding/cached-reader.js';
 import {
   Decoder,
   type DecodingOptions,
@@ -18,7 +16,7 @@ import {
   type Sequence,
 } from '../../src/decoding/index.js';
 import { gpt2Config, Parameters } from '../../src/model/index.js';
-import { Session } from '../../src/runtime/index.js';
+import { READERS } from '../support/readers.js';
 
 const config = gpt2Config({
   vocab_size: 61,
@@ -91,15 +89,8 @@ describe('a decoder', () => {
   it('computes no more rows than it must, wherever they lie, to the same bits, where it copies', async () => {
     const rowsOfSteps: number[] = [];
     const copying = () =>
-      CachedReader.open(memoryWeights(parameters), 'cpu', async (graph, device, files) => {
-        const session = await Session.create(graph, { device }, files);
-        return {
-          run: (feeds, fetches) => {
-            rowsOfSteps.push(at(feeds.last?.dims ?? [], 0));
-            return session.run(feeds, fetches);
-          },
-          [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
-        };
+      at(READERS, 1).open(parameters, {}, (feeds) => {
+        rowsOfSteps.push(at(feeds.last?.dims ?? [], 0));
       });
     await using decoder = await copying();
     const sequences = range(0, 9).map((row) => {
@@ -133,31 +124,30 @@ describe('a decoder', () => {
     }
   });
 
-  it('keeps what idle slots remember, full ones too, when steps run over them', async () => {
-    const { n_positions: longest } = config;
-    const lengths = [20, longest, 30, 12];
-    const sequences = lengths.map((length, row) => {
-      const ids = range(0, length).map((place) => (7 * row + 3 * place) % END);
-      return { ids, prompt: length - 1 };
-    });
-    // Nine rows, so that a gap of one slot among them is left as it is.
-    const busy = range(0, 8).map((row) => ({ ids: [row, 5, 6, 7], prompt: 3 }));
-    for (const idle of sequences) {
-      await using decoder = await Decoder.create(parameters);
-      const mixed = [...busy.slice(0, 4), idle, ...busy.slice(4)];
-      const [expected] = (await decoder.read([idle])).map(({ logits }) => logits.slice());
-      await decoder.read(mixed);
+  for (const { name, open } of READERS) {
+    it(`keeps what an idle slot remembers, a full one too, when steps run over it: ${name}`, async () => {
+      const { n_positions: longest } = config;
+      // Enough rows that a gap of one slot among them is left as it is.
+      const busy = range(0, 8).map((row) => ({ ids: [row, 5, 6, 7], prompt: 3 }));
       const longer = busy.map(({ ids, prompt }) => ({ ids: [...ids, 9, 8], prompt }));
-      const found = (await decoder.read(longer)).map(({ logits }) => logits.slice());
-      const [again] = await decoder.read([idle]);
-      assert.deepEqual(again?.logits, expected);
-      assert.ok((again?.known ?? 0) >= idle.ids.length - 2);
-      for (const [row, sequence] of longer.entries()) {
-        await using alone = await Decoder.create(parameters);
-        assert.deepEqual(found[row], (await alone.read([sequence]))[0]?.logits);
+      for (const length of [20, longest, 30, 12]) {
+        const ids = range(0, length).map((place) => (3 * place) % END);
+        const idle = { ids, prompt: length - 1 };
+        await using decoder = await open(parameters);
+        await decoder.read([...busy.slice(0, 4), idle, ...busy.slice(4)]);
+        const found = (await decoder.read(longer)).map(({ logits }) => logits.slice());
+        await using alone = await open(parameters);
+        const [expected] = (await alone.read([idle])).map(({ logits }) => logits.slice());
+        const [again] = await decoder.read([idle]);
+        assert.deepEqual(again?.logits, expected);
+        assert.equal(again?.known, length - 1);
+        for (const [row, sequence] of longer.entries()) {
+          const [reading] = await alone.read([sequence]);
+          assert.deepEqual(found[row], reading?.logits);
+        }
       }
-    }
-  });
+    });
+  }
 
   it('continues sequences that share their start as it would each by itself', async () => {
     await using shared = await Decoder.create(parameters);

@@ -7,6 +7,7 @@ import { Decoder, generateTokens } from '../../src/decoding/index.js';
 import { gpt2Config, Parameters } from '../../src/model/index.js';
 import { goldenJson, goldenModel } from '../support/golden.js';
 import { assertClose } from '../support/numbers.js';
+import { READERS } from '../support/readers.js';
 
 const greedyCase = z.object({
   prompt: z.array(z.number()),
@@ -65,42 +66,51 @@ describe('Decoder', () => {
     }
   });
 
-  it('scores token by token as it does at once, while the cache grows', async () => {
-    const parameters = Parameters.initialize(longConfig, new Random(3));
-    const random = new Random(4);
-    await using stepwise = await Decoder.create(parameters, { threads: 1 });
-    await using whole = await Decoder.create(parameters, { threads: 1 });
-    const ids = [5, 6, 7];
-    while (ids.length < 150) {
-      ids.push(random.below(61));
-      const step = (await stepwise.logits(ids)).slice();
-      if (ids.length % 21 === 0 || (ids.length > 62 && ids.length < 68)) {
-        // Reading something else first empties what it knows.
-        await whole.logits([1]);
-        assertClose(step, await whole.logits(ids), 1e-4, `${ids.length} tokens`);
+  for (const { name, open } of READERS) {
+    it(`scores token by token as it does at once, while the cache grows: ${name}`, async () => {
+      const parameters = Parameters.initialize(longConfig, new Random(3));
+      const random = new Random(4);
+      await using stepwise = await open(parameters);
+      await using whole = await open(parameters);
+      const ids = [5, 6, 7];
+      await stepwise.read([{ ids, prompt: 3 }]);
+      while (ids.length < 150) {
+        ids.push(random.below(61));
+        const [step] = await stepwise.read([{ ids, prompt: 3 }]);
+        assert.equal(step?.known, ids.length - 1);
+        if (ids.length % 21 === 0 || (ids.length > 62 && ids.length < 68)) {
+          assertClose(step.logits, await whole.logits(ids), 1e-4, `${ids.length} tokens`);
+        }
       }
-    }
-    // The same steps by another that has read something else before: the same, bit for bit.
-    await using other = await Decoder.create(parameters, { threads: 1 });
-    await other.logits(range(0, 100).map((index) => index % 61));
-    for (const length of range(3, 81)) await other.logits(ids.slice(0, length));
-    await using again = await Decoder.create(parameters, { threads: 1 });
-    for (const length of range(3, 81)) await again.logits(ids.slice(0, length));
-    const last = ids.slice(0, 81);
-    assert.deepEqual((await other.logits(last)).slice(), (await again.logits(last)).slice());
-  });
+      // The same steps by another that has read something else before: the same, bit for bit.
+      await using other = await open(parameters);
+      await other.logits(range(0, 100).map((index) => index % 61));
+      const [again] = await other.read([{ ids, prompt: 3 }]);
+      const [last] = await stepwise.read([{ ids, prompt: 3 }]);
+      assert.deepEqual(again?.logits.slice(), last?.logits.slice());
+    });
 
-  it('goes on from what two texts have in common', async () => {
-    const parameters = Parameters.initialize(longConfig, new Random(5));
-    await using decoder = await Decoder.create(parameters, { threads: 1 });
-    await using fresh = await Decoder.create(parameters, { threads: 1 });
-    const start = range(0, 20);
-    await decoder.logits([...start, 30, 31, 32]);
-    for (const ids of [[...start, 40, 41], [...start, 40], start, [...start, 50]]) {
-      await fresh.logits([60]);
-      assertClose((await decoder.logits(ids)).slice(), await fresh.logits(ids), 1e-5);
-    }
-  });
+    it(`goes on from what two texts have in common: ${name}`, async () => {
+      const parameters = Parameters.initialize(longConfig, new Random(5));
+      await using reader = await open(parameters, { exact: false });
+      await using fresh = await open(parameters);
+      const start = range(0, 40);
+      await reader.logits([...start, 30, 31, 32]);
+      const longer = range(0, 160).map((place) => (place * 7) % 61);
+      for (const [ids, common] of [
+        [[...start, 40, 41], 40],
+        [[...start, 40], 40],
+        [start, 39],
+        [[...start, 50], 40],
+        [[...start, 50, ...longer], 41],
+        [[...start, 50, ...longer.slice(0, 100), 9], 141],
+      ] as const) {
+        const [reading] = await reader.read([{ ids, prompt: ids.length }]);
+        assert.equal(reading?.known, common);
+        assertClose(reading.logits, await fresh.logits(ids), 1e-5);
+      }
+    });
+  }
 
   it('refuses no tokens and more than there are positions for', async () => {
     const parameters = Parameters.initialize(

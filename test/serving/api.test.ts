@@ -409,6 +409,7 @@ describe("the server's API", () => {
     };
     const told = await texts({});
     assert.deepEqual(told, await texts(beams));
+    assert.equal((await texts({ length_penalty: 2 })).length, 1);
     const single = await texts({ ...beams, num_beams: 1, length_penalty: undefined });
     assert.notDeepEqual(told, single);
     assert.deepEqual((await texts({ n: 2 })).slice(0, 1), single);

@@ -1,3 +1,5 @@
+import { cleanTurn } from '../conversation.js';
+
 /** One message of a chat, as an importer finds it; cleaning and merging come after. */
 export interface Message {
   /** Who wrote it; messages without a speaker are each taken for another person's. */
@@ -33,11 +35,12 @@ export interface Importer {
 
 /**
  * Turns without names, as messages: whoever speaks last is `assistant`, the other `user`, as chat APIs
- * call them.
+ * call them. Empty turns are left out before.
  */
 export function alternating(turns: readonly string[]): Message[] {
-  return turns.map((text, index) => ({
-    speaker: (turns.length - index) % 2 === 1 ? 'assistant' : 'user',
+  const said = turns.filter((text) => cleanTurn(text) !== '');
+  return said.map((text, index) => ({
+    speaker: (said.length - index) % 2 === 1 ? 'assistant' : 'user',
     text,
   }));
 }

@@ -49,19 +49,23 @@ const conversationSchema = z.union([
       context: z.union([z.string().transform((text) => [text]), z.array(z.string())]),
       response: z.string(),
     })
-    .transform(({ context, response }) => alternating([...context, response])),
+    .transform(({ context, response }) =>
+      [...context, response].map((text): Message => ({ text })),
+    ),
   z
     .object({ prompt: z.string(), completion: z.string() })
-    .transform(({ prompt, completion }) => alternating([prompt, completion])),
+    .transform(({ prompt, completion }) => pair(prompt, completion)),
   z
     .object({ question: z.string(), answer: z.string() })
-    .transform(({ question, answer }) => alternating([question, answer])),
+    .transform(({ question, answer }) => pair(question, answer)),
   z
     .object({ instruction: z.string(), input: z.string().nullish(), output: z.string() })
-    .transform(({ instruction, input, output }) =>
-      alternating([`${instruction}\n${input ?? ''}`, output]),
-    ),
+    .transform(({ instruction, input, output }) => pair(`${instruction}\n${input ?? ''}`, output)),
 ]);
+
+function pair(context: string, response: string): Message[] {
+  return [{ text: context }, { text: response }];
+}
 
 /** Roles whose messages are instructions or tools' output, not turns of the conversation. */
 const NOT_SPOKEN = new Set([
@@ -131,6 +135,9 @@ function conversationOf(value: unknown, place: string): readonly Message[] {
     throw new UserError(
       `${place}: this is no conversation; expected {"messages":[{"role":"user","content":"…"},…]} or one of the other forms in docs/data.md.`,
     );
+  }
+  if (parsed.data.every(({ speaker }) => speaker === undefined)) {
+    return alternating(parsed.data.map(({ text }) => text));
   }
   return parsed.data.filter(
     ({ speaker }) => speaker === undefined || !NOT_SPOKEN.has(speaker.toLowerCase()),

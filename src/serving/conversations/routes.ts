@@ -145,7 +145,7 @@ async function streamReply(
   const task: ModelTask = {
     type: 'reply',
     history: branchTo(store.messages(id), turn.id).map(({ content }) => content),
-    options: requestOptions(services.defaults, {
+    options: requestOptions(services, {
       ...options,
       ...(persona.length === 0 ? {} : { persona }),
       // A server that withholds words does so whatever is asked for.
