@@ -74,7 +74,8 @@ function isLearnable(conversation: Conversation): boolean {
 
 /**
  * Messages as conversations: cleaned, empty ones dropped, messages that follow one another by the
- * same speaker joined to one turn, and cut where a silence is longer than `gapHours`.
+ * same speaker joined to one turn, and cut where a silence is longer than `gapHours`. Where nobody has a
+ * name, whoever speaks last is `assistant`, the other `user`, as chat APIs call them.
  */
 export function toConversations(
   messages: readonly Message[],
@@ -94,10 +95,17 @@ export function toConversations(
     else turns.push({ speaker: message.speaker, text });
     last = message;
   }
-  return conversations.map((turns) =>
-    turns.map(({ speaker, text }) => ({
-      weight: options.speaker === undefined || options.speaker === speaker ? 1 : 0,
-      text,
-    })),
-  );
+  return conversations.map((turns) => {
+    const named = turns.some(({ speaker }) => speaker !== undefined);
+    return turns.map(({ speaker, text }, index) => {
+      const name = named ? speaker : sideOf(turns.length - index);
+      const weight = options.speaker === undefined || options.speaker === name ? 1 : 0;
+      return { weight, text };
+    });
+  });
+}
+
+/** Who says a turn of a conversation without names, by its place from the end, from 1. */
+function sideOf(place: number): string {
+  return place % 2 === 1 ? 'assistant' : 'user';
 }

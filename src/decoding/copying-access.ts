@@ -10,63 +10,61 @@ const HIDDEN = -1e9;
  * The graph puts out the keys and values of new tokens, and they are copied into the cache. It sees the
  * cache as it lies, with a mask over the places that hold nothing.
  */
-class CopyingAccess implements CacheAccess {
-  readonly attention = cachedAttention;
-  readonly #nothing: 0 | 1;
+export function copyingAccess(device: Device): CacheAccess {
+  // WebGPU takes no empty tensors: one masked place stands for no tokens there.
+  const nothing = device === 'webgpu' ? 1 : 0;
+  return {
+    attention: cachedAttention,
+    tensors: (cache, run) => tensorsOf(cache, run, nothing),
+    keep,
+  };
+}
 
-  /**
-   * @param nothing how many places, which are masked, stand for no tokens: 0, or 1 for devices that
-   *   cannot take empty tensors
-   */
-  constructor(nothing: 0 | 1) {
-    this.#nothing = nothing;
-  }
+function tensorsOf(
+  cache: KeyValueCache,
+  { first, known, time }: CacheRun,
+  nothing: 0 | 1,
+): ReturnType<CacheAccess['tensors']> {
+  const { n_embd, n_head: heads } = cache.config;
+  const rows = known.length;
+  const isStart = known.every((length) => length === 0);
+  const capacity = isStart ? nothing : cache.capacity;
+  const places = capacity + time;
+  return {
+    inputs: {
+      ...(isStart
+        ? cache.named('past_key_values', () =>
+            cache.tensor(new Float32Array(rows * capacity * n_embd), rows, capacity),
+          )
+        : cache.tensors('past_key_values', first, rows)),
+      mask: float32(causalMask(known, capacity, time), [rows, 1, time, places]),
+      heads: int64([rows, time, 3 * heads, n_embd / heads], [4]),
+      widths: int64([capacity, time], [2]),
+    },
+    outputs: cache.named('present', () =>
+      cache.tensor(new Float32Array(rows * time * n_embd), rows, time),
+    ),
+  };
+}
 
-  tensors(
-    cache: KeyValueCache,
-    { first, known, time }: CacheRun,
-  ): ReturnType<CacheAccess['tensors']> {
-    const { n_embd, n_head: heads } = cache.config;
-    const rows = known.length;
-    const isStart = known.every((length) => length === 0);
-    const capacity = isStart ? this.#nothing : cache.capacity;
-    const places = capacity + time;
-    return {
-      inputs: {
-        ...(isStart
-          ? cache.named('past_key_values', () =>
-              cache.tensor(new Float32Array(rows * capacity * n_embd), rows, capacity),
-            )
-          : cache.tensors('past_key_values', first, rows)),
-        mask: float32(causalMask(known, capacity, time), [rows, 1, time, places]),
-        heads: int64([rows, time, 3 * heads, n_embd / heads], [4]),
-        widths: int64([capacity, time], [2]),
-      },
-      outputs: cache.named('present', () =>
-        cache.tensor(new Float32Array(rows * time * n_embd), rows, time),
-      ),
-    };
-  }
-
-  keep(
-    cache: KeyValueCache,
-    { first, known, time }: CacheRun,
-    outputs: HostTensors,
-    slots: readonly number[],
-  ): void {
-    const { n_embd, n_head: heads } = cache.config;
-    const width = n_embd / heads;
-    for (const { layer, what, values } of cache.buffers) {
-      const fresh = floatsOf(outputs[cacheName('present', layer, what)]);
-      for (const slot of slots) {
-        const row = slot - first;
-        for (let head = 0; head < heads; head++) {
-          const start = (row * heads + head) * time * width;
-          values.set(
-            fresh.subarray(start, start + time * width),
-            ((slot * heads + head) * cache.capacity + at(known, row)) * width,
-          );
-        }
+function keep(
+  cache: KeyValueCache,
+  { first, known, time }: CacheRun,
+  outputs: HostTensors,
+  slots: readonly number[],
+): void {
+  const { n_embd, n_head: heads } = cache.config;
+  const width = n_embd / heads;
+  for (const { layer, what, values } of cache.buffers) {
+    const fresh = floatsOf(outputs[cacheName('present', layer, what)]);
+    for (const slot of slots) {
+      const row = slot - first;
+      for (let head = 0; head < heads; head++) {
+        const start = (row * heads + head) * time * width;
+        values.set(
+          fresh.subarray(start, start + time * width),
+          ((slot * heads + head) * cache.capacity + at(known, row)) * width,
+        );
       }
     }
   }
@@ -87,9 +85,4 @@ function causalMask(known: readonly number[], capacity: number, time: number): F
     }
   }
   return mask;
-}
-
-/** For graphs on this device. WebGPU takes no empty tensors. */
-export function copyingAccess(device: Device): CacheAccess {
-  return new CopyingAccess(device === 'webgpu' ? 1 : 0);
 }

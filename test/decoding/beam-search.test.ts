@@ -2,22 +2,11 @@ import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { at } from '../../src/base/arrays.js';
-import { Random } from '../../src/base/random.js';
 import { Decoder, decodingOptions, searchOf, searchTask } from '../../src/decoding/index.js';
 import { runSearch } from '../../src/decoding/search.js';
-import { gpt2Config, Parameters } from '../../src/model/index.js';
+import { decidedModel, END } from '../support/readers.js';
 
-const END = 60;
-const config = gpt2Config({
-  vocab_size: END + 1,
-  n_positions: 48,
-  n_embd: 16,
-  n_layer: 2,
-  n_head: 2,
-  // Wide, so that some tokens are much likelier than others and beams agree on how they begin.
-  initializer_range: 0.5,
-});
-const parameters = Parameters.initialize(config, new Random(8));
+const parameters = decidedModel(8);
 
 describe('beam search', () => {
   it('settles only tokens that its best generation has, and some before the end', async () => {
@@ -36,7 +25,7 @@ describe('beam search', () => {
         }),
         async (prompt, options) => {
           const complete = decodingOptions(options);
-          const search = searchOf(searchTask(prompt, END, config.n_positions, complete));
+          const search = searchOf(searchTask(prompt, END, parameters.config.n_positions, complete));
           const shown: number[][] = [];
           let step = search.next([]);
           while (step.done !== true) {
@@ -53,7 +42,7 @@ describe('beam search', () => {
           if ((lengths.at(-1) ?? 0) > 0) early += 1;
 
           const streamed: number[] = [];
-          const again = searchOf(searchTask(prompt, END, config.n_positions, complete));
+          const again = searchOf(searchTask(prompt, END, parameters.config.n_positions, complete));
           for await (const token of runSearch(decoder, again)) streamed.push(token);
           assert.deepEqual(streamed, best);
         },

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { at } from '../../src/base/arrays.js';
-import { Random } from '../../src/base/random.js';
 import {
   Decoder,
   decodingOptions,
@@ -10,21 +9,11 @@ import {
   searchTask,
 } from '../../src/decoding/index.js';
 import { logSoftmax } from '../../src/decoding/sampling.js';
-import { gpt2Config, Parameters } from '../../src/model/index.js';
-
-const END = 60;
-const config = gpt2Config({
-  vocab_size: END + 1,
-  n_positions: 48,
-  n_embd: 16,
-  n_layer: 2,
-  n_head: 2,
-  initializer_range: 0.3,
-});
+import { decidedModel, END } from '../support/readers.js';
 
 describe('contrastive search', () => {
   it('tells the probabilities that its tokens had before they were read', async () => {
-    const parameters = Parameters.initialize(config, new Random(3));
+    const parameters = decidedModel(3);
     // Room for all rows from the start, so that memory is used again at once.
     await using decoder = await Decoder.create(parameters, { threads: 1, slots: 6 });
     await using judge = await Decoder.create(parameters, { threads: 1 });
@@ -37,7 +26,7 @@ describe('contrastive search', () => {
         told.push(chosen);
       },
     };
-    const task = searchTask(prompt, END, config.n_positions, options, [], report);
+    const task = searchTask(prompt, END, parameters.config.n_positions, options, [], report);
     const [found] = await finishSearch(decoder, searchOf(task));
     assert.deepEqual(
       told.map(({ token }) => token),

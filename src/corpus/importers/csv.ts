@@ -1,13 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { readLines } from '../../base/files.js';
 import { type Row, readCsvRows } from './csv-rows.js';
-import {
-  alternating,
-  type CsvColumn,
-  type Importer,
-  type ImporterOptions,
-  type Message,
-} from './importer.js';
+import type { CsvColumn, Importer, ImporterOptions, Message } from './importer.js';
 
 /** The usual names of each column, compared in lower case. */
 const USUAL_NAMES: Readonly<Record<CsvColumn, readonly string[]>> = {
@@ -41,7 +35,7 @@ export const csv: Importer = {
     for await (const { row } of readCsvRows(path, await findDelimiter(path))) {
       columns ??= findColumns(path, row, options);
       if (columns.kind === 'pairs') {
-        yield alternating([row[columns.context] ?? '', row[columns.response] ?? '']);
+        yield [{ text: row[columns.context] ?? '' }, { text: row[columns.response] ?? '' }];
         continue;
       }
       const rowId = columns.conversation === undefined ? '' : row[columns.conversation];

@@ -1,5 +1,3 @@
-import { cleanTurn } from '../conversation.js';
-
 /** One message of a chat, as an importer finds it; cleaning and merging come after. */
 export interface Message {
   /** Who wrote it; messages without a speaker are each taken for another person's. */
@@ -31,16 +29,4 @@ export interface Importer {
    * @throws UserError that names the file and the place where it is not in this format.
    */
   read(path: string, options: ImporterOptions): AsyncIterable<readonly Message[]>;
-}
-
-/**
- * Turns without names, as messages: whoever speaks last is `assistant`, the other `user`, as chat APIs
- * call them. Empty turns are left out before.
- */
-export function alternating(turns: readonly string[]): Message[] {
-  const said = turns.filter((text) => cleanTurn(text) !== '');
-  return said.map((text, index) => ({
-    speaker: (said.length - index) % 2 === 1 ? 'assistant' : 'user',
-    text,
-  }));
 }

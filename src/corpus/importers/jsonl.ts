@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/errors.js';
 import { readJson, readLines } from '../../base/files.js';
-import { alternating, type Importer, type Message } from './importer.js';
+import type { Importer, Message } from './importer.js';
 
 /** A message's content: a string, or parts of which the text ones count. */
 const contentSchema = z
@@ -135,9 +135,6 @@ function conversationOf(value: unknown, place: string): readonly Message[] {
     throw new UserError(
       `${place}: this is no conversation; expected {"messages":[{"role":"user","content":"…"},…]} or one of the other forms in docs/data.md.`,
     );
-  }
-  if (parsed.data.every(({ speaker }) => speaker === undefined)) {
-    return alternating(parsed.data.map(({ text }) => text));
   }
   return parsed.data.filter(
     ({ speaker }) => speaker === undefined || !NOT_SPOKEN.has(speaker.toLowerCase()),

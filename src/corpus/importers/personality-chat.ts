@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.js';
 import { readCsvRows } from './csv-rows.js';
-import { alternating, type Importer } from './importer.js';
+import type { Importer } from './importer.js';
 
 /** Personality Chat's questions and answers (`Queries_Responses_*_QnAMaker.tsv`), a pair a row. */
 export const personalityChat: Importer = {
@@ -13,7 +13,7 @@ export const personalityChat: Importer = {
           `${path}:${line}: expected the columns Question and Answer; give a Queries_Responses_*_QnAMaker.tsv file.`,
         );
       }
-      yield alternating([question, answer]);
+      yield [{ text: question }, { text: answer }];
     }
   },
 };

@@ -1,5 +1,5 @@
 import { readConversations } from '../conversation.js';
-import { alternating, type Importer } from './importer.js';
+import type { Importer } from './importer.js';
 
 /**
  * Conversations in the original's format, `turn EOS turn <tab> response` one a line, to learn one
@@ -9,8 +9,7 @@ export const tsv: Importer = {
   description:
     "conversations in the original's format (turn EOS turn <tab> response), for --speaker assistant or user",
   async *read(path) {
-    for await (const { turns } of readConversations(path)) {
-      yield alternating(turns.map(({ text }) => text));
-    }
+    for await (const { turns } of readConversations(path))
+      yield turns.map(({ text }) => ({ text }));
   },
 };
