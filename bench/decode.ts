@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { at } from '../src/base/arrays.js';
 import { messageOf } from '../src/base/errors.js';
 import { exists } from '../src/base/files.js';
 import { Random } from '../src/base/random.js';
@@ -11,7 +12,7 @@ import { saveOnnx } from '../src/checkpoint/onnx-folder.js';
 import { gpt2Config, Parameters, PUBLISHED_SIZES } from '../src/model/index.js';
 import { gpt2Tokenizer } from '../src/tokenizer/index.js';
 import { memoryBandwidth } from './bandwidth.js';
-import { type Benchmark, formatTable } from './benchmark.js';
+import { type Benchmark, formatTable, median } from './benchmark.js';
 import {
   BATCHES,
   LONG_PROMPT,
@@ -29,8 +30,18 @@ const root = resolve(import.meta.dirname, '../..');
 type Size = 'small' | 'medium';
 type Shape = (typeof PUBLISHED_SIZES)[Size];
 
-/** How often each program runs with GPT-2 small; the best of its rates count. Medium once. */
-const ROUNDS = 2;
+/** What one round measured, all of it within a minute or two. */
+interface Round {
+  /** Of each program that ran. */
+  readonly rates: ReadonlyMap<string, Rates>;
+  /** Bytes a second that memory gives: the median of what was measured after each program. */
+  readonly bandwidth: number;
+  /** Floating-point operations a second of a lone product, likewise. */
+  readonly peak: number;
+}
+
+/** How often each program runs. */
+const ROUNDS: Readonly<Record<Size, number>> = { small: 3, medium: 2 };
 
 /**
  * How fast models of GPT-2's sizes decode, beside transformers.js and llama.cpp on the same weights
@@ -63,26 +74,34 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
     ['transformers.js fp32', [peer('decode-transformers-js.mjs'), join(folder, 'onnx')]],
     ['llama.cpp Q8_0', [peer('decode-llama.mjs'), join(folder, 'q8_0.gguf')]],
   ] as const;
-  const rates = new Map<string, Rates>();
   const missing = new Set<string>();
-  let bandwidth = 0;
-  let peak = 0;
+  const rounds: Round[] = [];
   // Round by round, so that a busy moment of the machine falls on all of them.
-  for (let round = 0; round < (size === 'small' ? ROUNDS : 1); round++) {
+  while (rounds.length < ROUNDS[size]) {
+    const rates = new Map<string, Rates>();
+    const [bandwidths, peaks]: [number[], number[]] = [[], []];
     for (const [name, command] of programs.filter(([name]) => !missing.has(name))) {
       try {
         const { stdout } = await promisify(execFile)(process.execPath, command);
-        rates.set(name, better(ratesSchema.parse(JSON.parse(stdout)), rates.get(name)));
+        rates.set(name, ratesSchema.parse(JSON.parse(stdout)));
       } catch (error) {
         missing.add(name);
         print(`${name}: not measured: ${messageOf(error)}`);
       }
-      bandwidth = Math.max(bandwidth, await memoryBandwidth());
-      peak = Math.max(peak, await matrixPeak());
+      bandwidths.push(await memoryBandwidth());
+      peaks.push(await matrixPeak());
     }
+    rounds.push({ rates, bandwidth: median(bandwidths), peak: median(peaks) });
   }
-  const fp32Limit = bandwidth / (await stat(join(folder, 'f32', 'model.safetensors'))).size;
-  const int8Limit = bandwidth / (await stat(int8)).size;
+  const rates = medianRates(rounds);
+  const bandwidth = median(rounds.map((round) => round.bandwidth));
+  const peak = median(rounds.map((round) => round.peak));
+  const sizes = {
+    fp32: (await stat(join(folder, 'f32', 'model.safetensors'))).size,
+    int8: (await stat(int8)).size,
+  };
+  const fp32Limit = bandwidth / sizes.fp32;
+  const int8Limit = bandwidth / sizes.int8;
   const promptLimit = peak / operationsOfPrompt(PUBLISHED_SIZES[size]);
   const columns = ['', ...BATCHES.map((rows) => `${rows} at a time`), `prompt of ${LONG_PROMPT}`];
   print(
@@ -105,11 +124,14 @@ async function measureSize(size: Size, print: (line: string) => void): Promise<u
       ['limit int8', int8Limit.toFixed(1)],
     ]),
   );
-  const ratios = ratiosOf(rates, fp32Limit, int8Limit);
+  const ratios = medianRatios(rounds, sizes);
   print(
     formatTable([
-      ['ratio', 'is', 'target'],
-      ...ratios.map(({ name, ratio, target }) => [name, ratio.toFixed(2), target.toFixed(2)]),
+      ['ratio, the median of the rounds', 'is', 'from', 'to', 'target'],
+      ...ratios.map(({ name, ratio, lowest, highest, target }) => [
+        name,
+        ...[ratio, lowest, highest, target].map((number) => number.toFixed(2)),
+      ]),
     ]),
   );
   return {
@@ -133,19 +155,56 @@ function operationsOfPrompt({ n_layer: layers, n_embd: width }: Shape): number {
   return (layers - 1) * (perLayer + attention) + 4 * width ** 2;
 }
 
-/** The higher rate of each kind. */
-function better(a: Rates, b: Rates | undefined): Rates {
-  if (b === undefined) return a;
-  const steps = Object.fromEntries(
-    Object.entries(a.steps).map(([rows, rate]) => [rows, Math.max(rate, b.steps[rows] ?? 0)]),
+/** The middle of the rounds' rates, by program. */
+function medianRates(rounds: readonly Round[]): ReadonlyMap<string, Rates> {
+  const names = new Set(rounds.flatMap(({ rates }) => [...rates.keys()]));
+  const middle = (name: string, pick: (rates: Rates) => number | undefined) =>
+    median(
+      rounds.flatMap(({ rates }) => {
+        const one = rates.get(name);
+        return one === undefined ? [] : [pick(one) ?? NaN];
+      }),
+    );
+  return new Map(
+    Array.from(names, (name) => [
+      name,
+      {
+        steps: Object.fromEntries(
+          BATCHES.map((rows) => [rows, middle(name, ({ steps }) => steps[rows])]),
+        ),
+        prefill: middle(name, ({ prefill }) => prefill),
+      },
+    ]),
   );
-  return { steps, prefill: Math.max(a.prefill, b.prefill) };
 }
 
 interface Ratio {
   readonly name: string;
   readonly ratio: number;
   readonly target: number;
+}
+
+/**
+ * Ratios of what was measured in the same round, the median of the rounds: a machine that is slower
+ * in one round than in another says nothing then. `sizes` are the weights' bytes.
+ */
+function medianRatios(
+  rounds: readonly Round[],
+  sizes: { readonly fp32: number; readonly int8: number },
+): (Ratio & { readonly lowest: number; readonly highest: number })[] {
+  const all = rounds.map(({ rates, bandwidth }) =>
+    ratiosOf(rates, bandwidth / sizes.fp32, bandwidth / sizes.int8),
+  );
+  return (all[0] ?? []).map(({ name, target }, index) => {
+    const values = all.map((ratios) => at(ratios, index).ratio);
+    return {
+      name,
+      target,
+      ratio: median(values),
+      lowest: Math.min(...values),
+      highest: Math.max(...values),
+    };
+  });
 }
 
 function ratiosOf(
@@ -170,6 +229,11 @@ function ratiosOf(
     { name: 'fp32, 1 row: to the limit', ratio: step(fp32, 1) / fp32Limit, target: 0.8 },
     { name: 'fp32: 32 rows to 1', ratio: step(fp32, 32) / step(fp32, 1), target: 6 },
     { name: 'int8: 32 rows to 1', ratio: step(int8, 32) / step(int8, 1), target: 6 },
+    {
+      name: 'fp32, prompt: to transformers.js',
+      ratio: prefill(fp32) / prefill(transformers),
+      target: 1.5,
+    },
     { name: 'fp32, prompt: to the best peer', ratio: prefill(fp32) / bestPeer, target: 1.5 },
     { name: 'int8, prompt: to the best peer', ratio: prefill(int8) / bestPeer, target: 1.5 },
   ];

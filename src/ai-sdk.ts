@@ -21,9 +21,9 @@ import { ReadableStream } from 'node:stream/web';
 import { z } from 'zod';
 import { UserError } from './base/errors.js';
 import {
+  checkOptions,
   type DialogModel,
   type GenerationOptions,
-  generationOptions,
   type ModelTask,
   type ReplySummary,
   StopStrings,
@@ -66,14 +66,14 @@ export function languageModel(
     modelId: settings.modelId ?? 'dialogpt',
     supportedUrls: {},
     async doGenerate(call) {
-      const { task, warnings } = requestOf(call, settings);
+      const { task, warnings } = requestOf(model, call, settings);
       const reply = watchReply(model, task, call);
       let text = '';
       for await (const piece of reply.pieces) text += piece;
       return { content: [{ type: 'text', text }], warnings, ...reply.ending() };
     },
     async doStream(call) {
-      const { task, warnings } = await Promise.resolve(requestOf(call, settings));
+      const { task, warnings } = await Promise.resolve(requestOf(model, call, settings));
       const reply = watchReply(model, task, call);
       const stream = new ReadableStream<LanguageModelV3StreamPart>({
         start: (controller) => {
@@ -178,6 +178,7 @@ function watchReply(
 }
 
 function requestOf(
+  model: DialogModel,
   call: LanguageModelV3CallOptions,
   { options = {}, systemAsPersona = false }: LanguageModelSettings,
 ): Request {
@@ -212,7 +213,7 @@ function requestOf(
     ...own.data,
   };
   const all = withDefaults(options, said);
-  generationOptions(all);
+  checkOptions(all, model.defaults);
   return { task: { type: 'reply', history, options: all, candidates: false }, warnings };
 }
 

@@ -1,8 +1,8 @@
 import { weightsInMemory } from '../checkpoint/portable.js';
 import {
   CachedReader,
+  checkOptions,
   type GenerationOptions,
-  generationOptions,
   type Intervention,
   type Reader,
   type ReplyCandidate,
@@ -104,7 +104,7 @@ export class BrowserModel implements AsyncDisposable {
     history: readonly string[],
     { signal, onCandidates, onIntervention, onSummary, ...options }: BrowserReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
-    generationOptions(options);
+    checkOptions(options, this.#defaults);
     const asked = withDefaults(this.#defaults, options);
     const reader: Reader = {
       config: this.#decoder.config,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { UserError } from '../base/errors.js';
-import { generationOptions } from '../decoding/portable.js';
+import { checkOptions } from '../decoding/portable.js';
 import type { FetchOptions } from './files.js';
 import type { BrowserReplyOptions } from './model.js';
 import {
@@ -79,7 +79,7 @@ export class WorkerModel implements Disposable {
     history: readonly string[],
     { signal, onCandidates, onIntervention, onSummary, ...options }: BrowserReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
-    generationOptions(options);
+    checkOptions(options);
     const candidates = onCandidates !== undefined;
     const task: WorkerTask = { type: 'reply', history: [...history], options, candidates };
     for await (const event of this.#connection.ask(task, signal)) {

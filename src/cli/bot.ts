@@ -8,6 +8,7 @@ import { defined, wholeNumber } from './arguments.js';
 import { dataFile } from './data-file.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
+  checkFlags,
   commandWithGenerationFlags,
   speakerOptions,
   toGenerationOptions,
@@ -93,6 +94,7 @@ function serviceCommand({ name, title, variable, tokenHelp, start }: Service): C
         slots: flags.slots,
         warmUp: true,
       });
+      checkFlags(generation, model.defaults);
       const { BotMemory } = await import('../serving/bots/memory.js');
       const memory = await BotMemory.open(flags.memory);
       await using bot = await start({

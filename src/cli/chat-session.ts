@@ -51,7 +51,7 @@ export interface ChatSettings {
 
 /** One conversation of a person with a model, and the commands about it. */
 export class ChatSession {
-  readonly #model: Pick<DialogModel, 'reply'>;
+  readonly #model: Pick<DialogModel, 'reply' | 'defaults'>;
   readonly #output: ChatOutput;
   readonly #greeting: string | undefined;
   readonly #showCandidates: boolean;
@@ -61,7 +61,7 @@ export class ChatSession {
   #retries = 0;
 
   constructor(
-    model: Pick<DialogModel, 'reply'>,
+    model: Pick<DialogModel, 'reply' | 'defaults'>,
     { options, greeting, showCandidates = false, ranking }: ChatSettings,
     output: ChatOutput,
   ) {
@@ -179,7 +179,7 @@ export class ChatSession {
     const number = wanted ?? Math.max(this.#options.numCandidates ?? 1, DEFAULT_CANDIDATES);
     const ranked = this.#options.rerank === undefined && number > 1 ? this.#ranking : undefined;
     const options = {
-      ...withOption(this.#options, 'numCandidates', number),
+      ...withOption(this.#options, 'numCandidates', number, this.#model.defaults),
       ...(ranked === undefined ? {} : { rerank: ranked }),
     };
     const pieces = this.#model.reply(before, {
@@ -213,9 +213,13 @@ export class ChatSession {
 
   #persona(line: string): void {
     const lines = this.#options.persona ?? [];
-    if (line === 'clear') this.#options = withOption(this.#options, 'persona', undefined);
-    else if (line !== '') this.#options = withOption(this.#options, 'persona', [...lines, line]);
+    if (line === 'clear') this.#change('persona', undefined);
+    else if (line !== '') this.#change('persona', [...lines, line]);
     this.#output.note((this.#options.persona ?? []).join('\n') || 'There is no persona.');
+  }
+
+  #change(option: string, value: unknown): void {
+    this.#options = withOption(this.#options, option, value, this.#model.defaults);
   }
 
   #set(text: string): void {
@@ -223,7 +227,7 @@ export class ChatSession {
     const name = given.replace(/[-_]+([a-z])/g, (_, letter: string) => letter.toUpperCase());
     if (value !== '') {
       const changed = value === 'default' ? undefined : valueOf(value);
-      this.#options = withOption(this.#options, name, changed);
+      this.#change(name, changed);
     } else if (name !== '' && !GENERATION_OPTION_NAMES.includes(name)) {
       throw new UserError(`There is no option ${given}; /set lists those that are set.`);
     }

@@ -8,6 +8,7 @@ import { wholeNumber } from './arguments.js';
 import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-session.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
+  checkFlags,
   commandWithGenerationFlags,
   speakerOptions,
   toGenerationOptions,
@@ -52,6 +53,7 @@ export function chatCommand(): CommandUnknownOpts {
       const path = await findModel(flags.model);
       const loading = await speakerOptions(flags, path);
       await using model = await loadModel(path, loading);
+      checkFlags(options, model.defaults);
       const ranking = await rankingOf(loading, path);
       const settings = { options, greeting, showCandidates, ranking };
       const session = new ChatSession(model, settings, terminalOutput);

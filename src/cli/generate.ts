@@ -20,6 +20,7 @@ import {
 import { defined, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import {
+  checkFlags,
   commandWithGenerationFlags,
   helpingModels,
   toGenerationOptions,
@@ -73,6 +74,7 @@ export function generateCommand(): CommandUnknownOpts {
       const [from, to] = shareOfLines(contexts.length, rank);
       const path = await findModel(flags.model);
       const own = await readModelDefaults(path);
+      checkFlags(generation, own.options);
       const helpers = await helpingModels(flags, path);
       const settings = {
         model: `${path} ${await fingerprint(path)}`,

@@ -3,8 +3,8 @@ import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
 import { DECODING_TYPES, type DecodingType } from '../checkpoint/index.js';
 import {
+  checkOptions,
   type GenerationOptions,
-  generationOptions,
   type LoadOptions,
   type NamedRanker,
   namedRankers,
@@ -259,12 +259,22 @@ export async function toGenerationOptions(flags: GenerationFlags): Promise<Gener
     }),
     ...(greedy === true ? { doSample: false } : doSample === true ? { doSample } : {}),
   };
+  checkFlags(options);
+  return options;
+}
+
+/**
+ * Checks options as `checkOptions` does.
+ *
+ * @param defaults those of the model, where it is known
+ * @throws UsageError in the command line's names.
+ */
+export function checkFlags(options: GenerationOptions, defaults?: GenerationOptions): void {
   try {
-    generationOptions(options);
+    checkOptions(options, defaults);
   } catch (error) {
     throw error instanceof UserError ? new UsageError(inFlags(error.message)) : error;
   }
-  return options;
 }
 
 /**

@@ -5,7 +5,7 @@ export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
 export { OnnxClassifier } from './classifier.js';
 export { parseContext, readContexts } from './contexts.js';
-export { type ModelDefaults, withDefaults } from './model-defaults.js';
+export { checkOptions, type ModelDefaults, withDefaults, withOption } from './model-defaults.js';
 export { readGenerationConfig, readModelDefaults } from './stored-defaults.js';
 export {
   DialogModel,
@@ -22,7 +22,6 @@ export {
   GENERATION_OPTION_NAMES,
   type GenerationOptions,
   generationOptions,
-  withOption,
 } from './options.js';
 export { type ModelEvent, type ModelTask, type ToldToken } from './protocol.js';
 export { type RankedLine, type RankedResponse, rankLines, type RankOptions } from './rank.js';

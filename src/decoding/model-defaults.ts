@@ -132,3 +132,39 @@ export function withDefaults(
     return options;
   }
 }
+
+/** What makes sense of most options: a model that replies so could have been meant. */
+const SOME_DEFAULTS: GenerationOptions = { doSample: true, numBeams: 2 };
+
+/**
+ * Checks options as they will meet a model's own: a length penalty alone is for one that replies with beams.
+ *
+ * @param defaults how the model replies where nothing is said; where it is not known yet, options are
+ *   refused that no model's defaults could make sense of
+ * @throws UserError as {@link generationOptions}.
+ */
+export function checkOptions(
+  options: GenerationOptions,
+  defaults: GenerationOptions = SOME_DEFAULTS,
+): void {
+  generationOptions(withDefaults(defaults, options));
+}
+
+const anyOptions = z.custom<GenerationOptions>((value) => typeof value === 'object');
+
+/**
+ * Options with one of them changed, or taken back where `value` is undefined.
+ *
+ * @param defaults how the model replies where nothing is said
+ * @throws UserError as {@link generationOptions}.
+ */
+export function withOption(
+  options: GenerationOptions,
+  name: string,
+  value: unknown,
+  defaults: GenerationOptions,
+): GenerationOptions {
+  const changed = anyOptions.parse({ ...options, [name]: value });
+  checkOptions(changed, defaults);
+  return changed;
+}

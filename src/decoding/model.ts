@@ -4,8 +4,8 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { DEFAULT_MODEL, type HubOptions, resolveModel } from '../checkpoint/index.js';
-import { withDefaults } from './model-defaults.js';
-import { generationOptions, type GenerationOptions } from './options.js';
+import { checkOptions } from './model-defaults.js';
+import type { GenerationOptions } from './options.js';
 import {
   END,
   type LoadOptions,
@@ -73,9 +73,9 @@ export class DialogModel {
   readonly positions: number;
   /** How many different tokens it knows. */
   readonly vocabulary: number;
-  readonly #worker: Worker;
   /** How it replies where nothing is said. */
-  readonly #defaults: GenerationOptions;
+  readonly defaults: GenerationOptions;
+  readonly #worker: Worker;
   readonly #waiting = new Set<(error: Error) => void>();
   #lost: ModelLostError | undefined;
 
@@ -85,7 +85,7 @@ export class DialogModel {
     defaults: GenerationOptions,
   ) {
     this.#worker = worker;
-    this.#defaults = defaults;
+    this.defaults = defaults;
     this.positions = positions;
     this.vocabulary = vocabulary;
     let cause: unknown;
@@ -136,7 +136,7 @@ export class DialogModel {
     history: readonly string[],
     { signal, onCandidates, onIntervention, onSummary, ...options }: ReplyOptions = {},
   ): AsyncGenerator<string, void, undefined> {
-    generationOptions(withDefaults(this.#defaults, options));
+    checkOptions(options, this.defaults);
     // A single text would be taken for a list of its letters.
     if (!historySchema.safeParse(history).success) {
       throw new UserError('The history must be a list of texts, one a turn, the oldest first.');

@@ -137,23 +137,6 @@ export function generationOptions(options: GenerationOptions = {}): CompleteGene
 /** The names of all {@link GenerationOptions}. */
 export const GENERATION_OPTION_NAMES: readonly string[] = Object.keys(replySchema.shape);
 
-const anyOptions = z.custom<GenerationOptions>((value) => typeof value === 'object');
-
-/**
- * Options with one of them changed, or taken back where `value` is undefined.
- *
- * @throws UserError as {@link generationOptions}.
- */
-export function withOption(
-  options: GenerationOptions,
-  name: string,
-  value: unknown,
-): GenerationOptions {
-  const changed = anyOptions.parse({ ...options, [name]: value });
-  generationOptions(changed);
-  return changed;
-}
-
 /** Completes and checks the options that choose tokens, as {@link generationOptions} does. */
 export function decodingOptions(options: DecodingOptions = {}): CompleteDecodingOptions {
   return checked(options, parsed(decodingSchema.safeParse(options)));

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { Random } from '../base/random.js';
 import type { DialogModel } from './model.js';
+import { withDefaults } from './model-defaults.js';
 import {
   type CompleteGenerationOptions,
   type GenerationOptions,
@@ -75,8 +76,9 @@ export async function* generateResponses(
   options: ResponseOptions = {},
 ): AsyncGenerator<GeneratedResponse, void, undefined> {
   const { batchSize, firstContext = 0, signal: outer, ...generation } = options;
-  const atOnce = responsesAtOnce(generation, batchSize);
-  const { doSample } = generationOptions(generation);
+  const used = withDefaults(model.defaults, generation);
+  const atOnce = responsesAtOnce(used, batchSize);
+  const { doSample } = generationOptions(used);
   const seed = generation.seed ?? freshSeed();
   const leaving = new AbortController();
   const signal = outer === undefined ? leaving.signal : AbortSignal.any([outer, leaving.signal]);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type GenerationOptions, generationOptions, withDefaults } from '../decoding/index.js';
+import { checkOptions, type GenerationOptions, withDefaults } from '../decoding/index.js';
 import { ApiError } from './errors.js';
 import type { ModelPool } from './model-pool.js';
 
@@ -42,7 +42,7 @@ export function requestOptions(
   options: GenerationOptions,
 ): GenerationOptions {
   const all = withDefaults(defaults, options);
-  generationOptions(withDefaults(ownDefaults, all));
+  checkOptions(all, ownDefaults);
   return all;
 }
 

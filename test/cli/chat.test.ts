@@ -8,7 +8,7 @@ import {
   loadLineHistory,
   saveLineHistory,
 } from '../../src/cli/line-history.js';
-import type { ReplyOptions } from '../../src/decoding/index.js';
+import type { GenerationOptions, ReplyOptions } from '../../src/decoding/index.js';
 import { runCommand } from '../support/command.js';
 import { golden, temporaryFolder } from '../support/files.js';
 
@@ -18,11 +18,12 @@ const seeded = [...short, '--seed', '1'];
 const { signal } = new AbortController();
 
 /** A session with a model that numbers its replies; what it was asked and what was said. */
-function session(greeting?: string, ranking?: 'mmi') {
+function session(greeting?: string, ranking?: 'mmi', defaults: GenerationOptions = {}) {
   const asked: { readonly history: readonly string[]; readonly options: ReplyOptions }[] = [];
   const said: string[] = [];
   const notes: string[] = [];
   const model = {
+    defaults,
     reply: async function* (history: readonly string[], options: ReplyOptions = {}) {
       asked.push({ history: [...history], options });
       await Promise.resolve();
@@ -96,6 +97,13 @@ describe('a chat', () => {
     await assert.rejects(chat.take('/set temperature hot', signal), /temperature/);
     await assert.rejects(chat.take('/set tempo 3', signal), /tempo: there is no such option/);
     await assert.rejects(chat.take('/set tempo', signal), /no option tempo/);
+  });
+
+  it("takes options that only make sense beside the model's own", async () => {
+    const beams = session(undefined, undefined, { doSample: true, numBeams: 4 });
+    await beams.chat.take('/set length-penalty 0.5', signal);
+    assert.deepEqual(beams.notes, ['lengthPenalty 0.5']);
+    await assert.rejects(session().chat.take('/set length-penalty 0.5', signal), /beam search/);
   });
 
   it('saves the conversation as chat JSONL, and overwrites nothing', async (context) => {

@@ -54,6 +54,18 @@ describe('dialogpt generate', () => {
     assert.notEqual(await readFile(out, 'utf8'), text);
   });
 
+  it("takes a length penalty where the model's own replies are of beams", async () => {
+    const words = ['--length-penalty', '-2', '--seed', '1'];
+    const [own, other] = await Promise.all([
+      runCommand(['generate', '--threads', '1', ...words], { input: 'Hello there!\n' }),
+      generate(words, { input: 'Hello there!\n' }),
+    ]);
+    assert.equal(own.code, 0, own.stderr);
+    assert.match(own.stdout, /^\S.*\n$/);
+    assert.match(other.stderr, /--length-penalty: is for beam search; set --num-beams above 1/);
+    assert.equal(other.code, 2);
+  });
+
   it('tells candidates and scores as JSON', async () => {
     const words = ['--json', '--num-candidates', '3', '--rerank', 'mmi', ...short];
     const reverse = ['--reverse-model', golden('ranking', 'reverse')];

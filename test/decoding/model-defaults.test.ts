@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { UserError } from '../../src/base/errors.js';
 import { freshCheckpoint, saveCheckpoint } from '../../src/checkpoint/index.js';
 import {
+  checkOptions,
   type GenerationOptions,
   generationOptions,
   loadModel,
@@ -63,6 +64,27 @@ describe('withDefaults', () => {
 
   it('leaves options that cannot be to the check of where they are used', () => {
     assert.deepEqual(withDefaults(sampling, { topP: 7 }), { topP: 7 });
+  });
+});
+
+describe('checkOptions', () => {
+  it('refuses what contradicts itself or the model, and what none could make sense of', () => {
+    for (const options of [{ lengthPenalty: 0.5 }, { earlyStopping: true }, { topK: 3 }, {}]) {
+      checkOptions(options, drawnBeams);
+      checkOptions(options);
+    }
+    assert.throws(() => {
+      checkOptions({ lengthPenalty: 0.5 }, sampling);
+    }, /lengthPenalty: is for beam search/);
+    for (const options of [
+      { topP: 7 },
+      { doSample: false, topK: 3 },
+      { numBeams: 1, lengthPenalty: 2 },
+    ]) {
+      assert.throws(() => {
+        checkOptions(options);
+      }, UserError);
+    }
   });
 });
 
