@@ -2,6 +2,7 @@ import { type Benchmark, runBenchmark } from './benchmark.js';
 import { buildBenchmark } from './build.js';
 import { decodeBenchmark } from './decode.js';
 import { evalBenchmark } from './eval.js';
+import { firstMinuteBenchmark } from './first-minute.js';
 import { loadBenchmark } from './load.js';
 import { extractBenchmark } from './extract.js';
 import { samplingBenchmark } from './sampling.js';
@@ -15,6 +16,7 @@ const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['build', buildBenchmark],
   ['decode', decodeBenchmark],
   ['eval', evalBenchmark],
+  ['first-minute', firstMinuteBenchmark],
   ['load', loadBenchmark],
   ['extract', extractBenchmark],
   ['sampling', samplingBenchmark],

@@ -1,9 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { at, range } from '../src/base/arrays.js';
@@ -11,9 +8,8 @@ import { Random } from '../src/base/random.js';
 import { saveCheckpoint } from '../src/checkpoint/index.js';
 import { gpt2Config, Parameters } from '../src/model/index.js';
 import { gpt2Tokenizer } from '../src/tokenizer/index.js';
-import { type Benchmark, formatTable } from './benchmark.js';
-
-const MAIN = join(import.meta.dirname, '../src/cli/main.js');
+import { type Benchmark, formatTable, quantile } from './benchmark.js';
+import { type StartedServer, startServer } from './server.js';
 
 /** The tokens of each answer under load, all of which are generated. */
 const ANSWER = 32;
@@ -27,7 +23,6 @@ const optionsSchema = z.object({
   requests: z.coerce.number(),
 });
 
-const readySchema = z.object({ url: z.string() });
 const usageSchema = z.object({ usage: z.object({ completion_tokens: z.number() }).nullish() });
 
 /** `dialogpt serve` under load: speed of many streams against one, waiting times and memory. */
@@ -207,44 +202,16 @@ async function saveModel(
   return path;
 }
 
-/** Starts the server in a process of its own, and ends it. */
-async function start(
-  model: string,
-  slots: number,
-): Promise<{ readonly url: string; [Symbol.asyncDispose](): Promise<void> }> {
+/** Starts the server for clients that wait as long as it takes. */
+async function start(model: string, slots: number): Promise<StartedServer> {
   const flags = ['--model-name', 'bench', '--slots', String(slots), '--max-queue', '256'];
-  const endless = ['--request-timeout', '3600', '--log-level', 'error', '--drain-timeout', '0'];
-  const words = [MAIN, 'serve', '--model', model, '--port', '0', '--json', ...flags];
-  const child = spawn(process.execPath, [...words, ...endless], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  // A benchmark that is ended early leaves no server behind.
-  process.once('exit', () => child.kill('SIGKILL'));
-  const line = await firstLine(child);
-  return {
-    url: readySchema.parse(JSON.parse(line)).url,
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGTERM');
-      if (child.exitCode === null) await once(child, 'exit');
-    },
-  };
-}
-
-async function firstLine({ stdout }: ChildProcess): Promise<string> {
-  if (stdout === null) throw new Error('The server prints nowhere.');
-  for await (const line of createInterface({ input: stdout })) return line;
-  throw new Error('The server ended before it was ready.');
+  return startServer(['--model', model, ...flags, '--request-timeout', '3600']);
 }
 
 async function metric(url: string, name: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const line = text.split('\n').find((each) => each.startsWith(`${name} `));
   return Number(line?.slice(name.length + 1));
-}
-
-function quantile(numbers: readonly number[], share: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
 function rounded(value: number): number {
