@@ -1,11 +1,11 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { buildDataset, Dataset } from '../src/dataset/index.js';
 import { buildBlock } from '../src/dataset/build-block.js';
 import { readLineBatches } from '../src/dataset/line-batches.js';
 import { gpt2Tokenizer } from '../src/tokenizer/index.js';
-import { type Benchmark, formatTable, secondsOf } from './benchmark.js';
+import { type Benchmark, formatTable, secondsOf, temporaryFolder } from './benchmark.js';
 import { writeConversations } from './conversations.js';
 
 const CONVERSATIONS = 300_000;
@@ -18,56 +18,53 @@ const SHARD = 65_536;
 export const buildBenchmark: Benchmark = {
   description: `dataset building: ${CONVERSATIONS} made-up conversations of Reddit's length`,
   async run(print) {
-    const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
-    try {
-      const corpus = join(folder, 'corpus.tsv');
-      await writeConversations(corpus, CONVERSATIONS, 1);
-      const megabytes = (await stat(corpus)).size / 1e6;
-      const stages = await measureStages(corpus, folder);
-      const out = join(folder, 'dataset');
-      let examples = 0;
-      let tokens = 0;
-      const before = process.cpuUsage();
-      const building = await secondsOf(async () => {
-        const { splits } = await buildDataset(corpus, out, gpt2Tokenizer());
-        ({ examples, tokens } = splits.train);
-      });
-      const { user, system } = process.cpuUsage(before);
-      const processor = (user + system) / 1e6;
-      const reading = await measureReading(out);
-      const row = (name: string, seconds: number) => [
-        name,
-        seconds.toFixed(2),
-        String(Math.round(examples / seconds)),
-        (megabytes / seconds).toFixed(1),
-      ];
-      print(
-        formatTable([
-          ['stage', 'seconds', 'examples/s', 'MB/s'],
-          row('cutting the corpus into blocks', stages.cutting),
-          row('making examples, one thread', stages.examples),
-          row('writing Parquet, one thread', stages.writing),
-          row(`all of it, ${availableParallelism()} workers`, building),
-          row('… in seconds of one processor', processor),
-          row('opening the dataset', reading.opening),
-          row('reading every example, shuffled', reading.examples),
-        ]),
-      );
-      return {
-        threads: availableParallelism(),
-        megabytes,
-        examples,
-        tokens,
-        stages,
-        building,
-        processor,
-        examplesPerMinute: Math.round((examples / building) * 60),
-        reading,
-        residentMegabytes: Math.round(process.resourceUsage().maxRSS / 1000),
-      };
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    await using temporary = await temporaryFolder();
+    const folder = temporary.path;
+    const corpus = join(folder, 'corpus.tsv');
+    await writeConversations(corpus, CONVERSATIONS, 1);
+    const megabytes = (await stat(corpus)).size / 1e6;
+    const stages = await measureStages(corpus, folder);
+    const out = join(folder, 'dataset');
+    let examples = 0;
+    let tokens = 0;
+    const before = process.cpuUsage();
+    const building = await secondsOf(async () => {
+      const { splits } = await buildDataset(corpus, out, gpt2Tokenizer());
+      ({ examples, tokens } = splits.train);
+    });
+    const { user, system } = process.cpuUsage(before);
+    const processor = (user + system) / 1e6;
+    const reading = await measureReading(out);
+    const row = (name: string, seconds: number) => [
+      name,
+      seconds.toFixed(2),
+      String(Math.round(examples / seconds)),
+      (megabytes / seconds).toFixed(1),
+    ];
+    print(
+      formatTable([
+        ['stage', 'seconds', 'examples/s', 'MB/s'],
+        row('cutting the corpus into blocks', stages.cutting),
+        row('making examples, one thread', stages.examples),
+        row('writing Parquet, one thread', stages.writing),
+        row(`all of it, ${availableParallelism()} workers`, building),
+        row('… in seconds of one processor', processor),
+        row('opening the dataset', reading.opening),
+        row('reading every example, shuffled', reading.examples),
+      ]),
+    );
+    return {
+      threads: availableParallelism(),
+      megabytes,
+      examples,
+      tokens,
+      stages,
+      building,
+      processor,
+      examplesPerMinute: Math.round((examples / building) * 60),
+      reading,
+      residentMegabytes: Math.round(process.resourceUsage().maxRSS / 1000),
+    };
   },
 };
 

@@ -217,7 +217,7 @@ function ratiosOf(
   const [fp32, int8] = ['dialogpt fp32', 'dialogpt int8'];
   const [transformers, llama] = ['transformers.js fp32', 'llama.cpp Q8_0'];
   const peers = [prefill(transformers), prefill(llama)].filter((rate) => !Number.isNaN(rate));
-  const bestPeer = Math.max(...peers);
+  const bestPeer = peers.length === 0 ? NaN : Math.max(...peers);
   return [
     { name: 'int8, 1 row: to llama.cpp', ratio: step(int8, 1) / step(llama, 1), target: 1.5 },
     { name: 'int8, 1 row: to the limit', ratio: step(int8, 1) / int8Limit, target: 0.6 },

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -8,7 +6,7 @@ import { Random } from '../src/base/random.js';
 import { saveCheckpoint } from '../src/checkpoint/index.js';
 import { gpt2Config, Parameters } from '../src/model/index.js';
 import { gpt2Tokenizer } from '../src/tokenizer/index.js';
-import { type Benchmark, formatTable, quantile } from './benchmark.js';
+import { type Benchmark, formatTable, quantile, temporaryFolder } from './benchmark.js';
 import { type StartedServer, startServer } from './server.js';
 
 /** The tokens of each answer under load, all of which are generated. */
@@ -41,14 +39,11 @@ export const serveBenchmark: Benchmark = {
     });
     const { seconds, streams, slots, requests } = optionsSchema.parse(values);
     process.once('SIGTERM', () => process.exit(143));
-    const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
-    try {
-      const speed = await measureSpeed(folder, { seconds, streams, slots }, print);
-      const memory = await measureMemory(folder, requests, print);
-      return { benchmark: 'serve', ...speed, ...memory };
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    await using temporary = await temporaryFolder();
+    const folder = temporary.path;
+    const speed = await measureSpeed(folder, { seconds, streams, slots }, print);
+    const memory = await measureMemory(folder, requests, print);
+    return { benchmark: 'serve', ...speed, ...memory };
   },
 };
 

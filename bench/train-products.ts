@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -9,7 +8,7 @@ import { Graph, int } from '../src/graph/index.js';
 import { gpt2Config, Parameters, PUBLISHED_SIZES } from '../src/model/index.js';
 import { float32, Session } from '../src/runtime/index.js';
 import { LossModel, makeBatch } from '../src/training/index.js';
-import { type Benchmark, formatTable, median, secondsOf } from './benchmark.js';
+import { type Benchmark, formatTable, median, secondsOf, temporaryFolder } from './benchmark.js';
 import { readSteps, STARTER_CORPUS } from './train-steps.js';
 
 /** Runs of each lone product, the first of which are not counted. */
@@ -104,27 +103,22 @@ async function profileStep(data: string, tokens: number): Promise<readonly Kerne
   const [step] = await readSteps({ data, tokens, steps: 1 });
   if (step === undefined) throw new Error(`--data ${data}: this holds less than a step.`);
   const batch = makeBatch(step);
-  const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
-  try {
-    const parameters = Parameters.initialize(config, new Random(1));
-    const gradients = new Parameters(config);
-    const model = await LossModel.forTraining(parameters, {
-      profile: join(folder, 'profile'),
-      tokensAtOnce: Infinity,
-    });
-    for (let run = 0; run < 3; run++) {
-      await model.backward(batch, 1 / batch.labels.length, gradients);
-    }
-    await model[Symbol.asyncDispose]();
-    const [file = ''] = await readdir(folder);
-    const events = z
-      .array(z.unknown())
-      .parse(JSON.parse(await readFile(join(folder, file), 'utf8')));
-    const kernels = events.flatMap((event) => kernelSchema.safeParse(event).data ?? []);
-    return kernels.slice((2 * kernels.length) / 3);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  await using temporary = await temporaryFolder();
+  const folder = temporary.path;
+  const parameters = Parameters.initialize(config, new Random(1));
+  const gradients = new Parameters(config);
+  const model = await LossModel.forTraining(parameters, {
+    profile: join(folder, 'profile'),
+    tokensAtOnce: Infinity,
+  });
+  for (let run = 0; run < 3; run++) {
+    await model.backward(batch, 1 / batch.labels.length, gradients);
   }
+  await model[Symbol.asyncDispose]();
+  const [file = ''] = await readdir(folder);
+  const events = z.array(z.unknown()).parse(JSON.parse(await readFile(join(folder, file), 'utf8')));
+  const kernels = events.flatMap((event) => kernelSchema.safeParse(event).data ?? []);
+  return kernels.slice((2 * kernels.length) / 3);
 }
 
 /** The matrix products, those of one size together; what takes longest first. */

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { range } from '../src/base/arrays.js';
 import { buildDataset, Dataset, type Example } from '../src/dataset/index.js';
 import { gpt2Tokenizer } from '../src/tokenizer/index.js';
 import { epochBatches } from '../src/training/index.js';
+import { temporaryFolder } from './benchmark.js';
 
 /** What is trained on where nothing else is named. */
 export const STARTER_CORPUS = join(import.meta.dirname, '../../corpus/starter.tsv');
@@ -17,13 +17,10 @@ export async function readSteps(options: {
 }): Promise<readonly (readonly Example[])[]> {
   const { data, tokens, steps } = options;
   if ((await stat(data)).isDirectory()) return pickSteps(await Dataset.open(data), tokens, steps);
-  const folder = await mkdtemp(join(tmpdir(), 'dialogpt-bench-'));
-  try {
-    await buildDataset(data, join(folder, 'dataset'), gpt2Tokenizer());
-    return pickSteps(await Dataset.open(join(folder, 'dataset')), tokens, steps);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using temporary = await temporaryFolder();
+  const folder = temporary.path;
+  await buildDataset(data, join(folder, 'dataset'), gpt2Tokenizer());
+  return pickSteps(await Dataset.open(join(folder, 'dataset')), tokens, steps);
 }
 
 /** Batches of about `tokens` tokens, as an epoch brings them: of neighbours in length. */

@@ -5,7 +5,13 @@ export { generate, generateTokens, searchOf } from './generate.js';
 export { promptTokens } from './history.js';
 export { OnnxClassifier } from './classifier.js';
 export { parseContext, readContexts } from './contexts.js';
-export { checkOptions, type ModelDefaults, withDefaults, withOption } from './model-defaults.js';
+export {
+  checkOptions,
+  type ModelDefaults,
+  optionsFit,
+  withDefaults,
+  withOption,
+} from './model-defaults.js';
 export { readGenerationConfig, readModelDefaults } from './stored-defaults.js';
 export {
   DialogModel,

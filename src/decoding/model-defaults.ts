@@ -124,30 +124,42 @@ export function withDefaults(
   if (says('minNewTokens')) leave('minLength');
   if (says('minLength')) leave('minNewTokens');
   const merged = { ...defined(all), ...defined(options) };
+  // What is said is checked where it is used; defaults that contradict it are not asked for.
+  return canBe(merged) ? merged : options;
+}
+
+function canBe(options: GenerationOptions): boolean {
   try {
-    generationOptions(merged);
-    return merged;
-  } catch {
-    // What is said is checked where it is used; defaults that contradict it are not asked for.
-    return options;
+    generationOptions(options);
+    return true;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return false;
   }
 }
 
-/** What makes sense of most options: a model that replies so could have been meant. */
-const SOME_DEFAULTS: GenerationOptions = { doSample: true, numBeams: 2 };
+/** The ways in which a model may reply by itself: options that fit one of them may have been meant so. */
+const WAYS: readonly GenerationOptions[] = [
+  { doSample: true, numBeams: 24 },
+  { doSample: false, numBeams: 24 },
+  { numCandidates: 24 },
+].map((way) => ({ ...way, maxNewTokens: 1_000_000 }));
+
+/** Whether options can be, as they will meet a model's own. */
+export function optionsFit(options: GenerationOptions, defaults: GenerationOptions): boolean {
+  return canBe(withDefaults(defaults, options));
+}
 
 /**
  * Checks options as they will meet a model's own: a length penalty alone is for one that replies with beams.
  *
  * @param defaults how the model replies where nothing is said; where it is not known yet, options are
- *   refused that no model's defaults could make sense of
+ *   refused that fit none of the usual ways
  * @throws UserError as {@link generationOptions}.
  */
-export function checkOptions(
-  options: GenerationOptions,
-  defaults: GenerationOptions = SOME_DEFAULTS,
-): void {
-  generationOptions(withDefaults(defaults, options));
+export function checkOptions(options: GenerationOptions, defaults?: GenerationOptions): void {
+  const ways = defaults === undefined ? WAYS : [defaults];
+  if (!ways.some((way) => optionsFit(options, way))) generationOptions(options);
 }
 
 const anyOptions = z.custom<GenerationOptions>((value) => typeof value === 'object');

@@ -73,6 +73,9 @@ describe('checkOptions', () => {
       checkOptions(options, drawnBeams);
       checkOptions(options);
     }
+    checkOptions({ numBeamGroups: 2, diversityPenalty: 1 });
+    checkOptions({ rerank: 'mmi' });
+    checkOptions({ minNewTokens: 100 });
     assert.throws(() => {
       checkOptions({ lengthPenalty: 0.5 }, sampling);
     }, /lengthPenalty: is for beam search/);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { DialogModel, ReplyOptions } from '../../src/decoding/index.js';
+import type { DialogModel, GenerationOptions, ReplyOptions } from '../../src/decoding/index.js';
 import { ChatBot, type Messenger } from '../../src/serving/bots/bot.js';
 import { BotMemory } from '../../src/serving/bots/memory.js';
 import { DiscordBot } from '../../src/serving/bots/discord.js';
@@ -11,7 +11,8 @@ import { FakeDiscord } from '../support/discord-api.js';
 import { temporaryFolder } from '../support/files.js';
 
 /** A model that says how many turns it was given, and the last; it can be slow. */
-class Echo implements Pick<DialogModel, 'reply'> {
+class Echo implements Pick<DialogModel, 'reply' | 'defaults'> {
+  readonly defaults: GenerationOptions = { temperature: 0.55, maxNewTokens: 30 };
   readonly asked: { history: readonly string[]; options: ReplyOptions }[] = [];
   /** Never answers until aborted. */
   stuck = false;
@@ -138,6 +139,7 @@ describe('a bot', () => {
     assert.equal(await say('/undo'), 'I have forgotten that.');
     assert.equal(await say('three'), '3: three');
     assert.equal(await say('/persona I like tea. I have two cats!'), 'That is who I am now.');
+    assert.match((await say('/settings')) ?? '', /temperature: 0\.55[^]*max_new_tokens: 30/);
     assert.equal(await say('/set temperature 0.4'), 'temperature is 0.4 now.');
     assert.match((await say('/set temperature -1')) ?? '', /^Generation option temperature/);
     assert.match((await say('/set warmth 1')) ?? '', /^Say \/set and a name/);
@@ -152,6 +154,28 @@ describe('a bot', () => {
     assert.match((await say('fail')) ?? '', /^Sorry, /);
     assert.equal(await say('six'), '3: six');
     await bot.stop();
+    memory.close();
+  });
+
+  it('sets nothing that contradicts its own options, and leaves out what was set under others', async (context) => {
+    const memory = await BotMemory.open(await memoryFile(context));
+    const model = new Echo();
+    const messenger = new Box();
+    const told = async (generation: GenerationOptions, texts: readonly string[]) => {
+      const bot = new ChatBot({ model, memory, messenger, generation, perMinute: 100 });
+      const before = messenger.sent.length;
+      for (const text of texts) await bot.receive({ chat: 'a', person: '1', text });
+      const sent = (await messenger.until(before + texts.length)).slice(before);
+      await bot.stop();
+      return sent.map((text) => text.slice(2));
+    };
+    await told({ safety: true }, ['/set temperature 0.4', 'one']);
+    assert.equal(model.asked.at(-1)?.options.temperature, 0.4);
+    const [said, refused] = await told({ doSample: false, safety: true }, ['two', '/set top_k 5']);
+    assert.equal(said, '3: two');
+    const { temperature, doSample, safety } = model.asked.at(-1)?.options ?? {};
+    assert.deepEqual([temperature, doSample, safety], [undefined, false, true]);
+    assert.match(refused ?? '', /^Generation option/);
     memory.close();
   });
 

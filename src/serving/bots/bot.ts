@@ -2,7 +2,7 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { messageOf } from '../../base/errors.js';
 import type { DialogModel, GenerationOptions, ReplyOptions } from '../../decoding/index.js';
-import { parseCommand, runCommand } from './commands.js';
+import { type Manner, optionsOf, parseCommand, runCommand } from './commands.js';
 import type { BotMemory, Chat, Incoming, Unanswered } from './memory.js';
 
 /** A service that carries messages, such as Telegram. */
@@ -18,7 +18,7 @@ export interface Messenger {
 
 /** How a {@link ChatBot} answers. */
 export interface BotOptions {
-  readonly model: Pick<DialogModel, 'reply'>;
+  readonly model: Pick<DialogModel, 'reply' | 'defaults'>;
   readonly memory: BotMemory;
   readonly messenger: Messenger;
   /** How replies are generated where a chat does not say. */
@@ -39,6 +39,7 @@ export interface BotOptions {
  */
 export class ChatBot {
   readonly #options: BotOptions;
+  readonly #manner: Manner;
   readonly #limiter: RateLimiterMemory;
   /** Messages of one chat are answered one after the other. */
   readonly #turns = new Map<string, LimitFunction>();
@@ -47,6 +48,8 @@ export class ChatBot {
 
   constructor(options: BotOptions) {
     this.#options = options;
+    const { model, generation = {}, greeting = 'Hello! Say something, or /help.' } = options;
+    this.#manner = { greeting, generation, defaults: model.defaults };
     this.#limiter = new RateLimiterMemory({ points: options.perMinute ?? 20, duration: 60 });
   }
 
@@ -99,7 +102,7 @@ export class ChatBot {
   }
 
   async #answer(waiting: Unanswered): Promise<void> {
-    const { memory, greeting = 'Hello! Say something, or /help.' } = this.#options;
+    const { memory } = this.#options;
     const { chat: id, text } = waiting.incoming;
     if (this.#stop.signal.aborted) return;
     const known = memory.chat(id);
@@ -108,7 +111,7 @@ export class ChatBot {
       await this.#reply(waiting, known, text);
       return;
     }
-    const outcome = runCommand(command.name, command.rest, known, greeting);
+    const outcome = runCommand(command.name, command.rest, known, this.#manner);
     if (outcome.type === 'reply') {
       await this.#reply(waiting, outcome.chat, outcome.text);
       return;
@@ -119,15 +122,14 @@ export class ChatBot {
   }
 
   async #reply(waiting: Unanswered, chat: Chat, text: string): Promise<void> {
-    const { memory, model, generation = {}, log } = this.#options;
+    const { memory, model, log } = this.#options;
     const { chat: id } = waiting.incoming;
     const history = [...chat.turns, text];
     const started = performance.now();
     const { signal } = this.#stop;
     const persona = chat.persona.length === 0 ? {} : { persona: chat.persona };
     const options: ReplyOptions = {
-      ...generation,
-      ...chat.options,
+      ...optionsOf(chat, this.#manner),
       ...persona,
       signal,
       onIntervention: ({ action, entry }) => {

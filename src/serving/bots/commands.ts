@@ -1,5 +1,11 @@
 import { UserError } from '../../base/errors.js';
-import { generationOptions } from '../../decoding/index.js';
+import {
+  checkOptions,
+  type GenerationOptions,
+  generationOptions,
+  optionsFit,
+  withDefaults,
+} from '../../decoding/index.js';
 import type { Chat } from './memory.js';
 
 /** What can be set in a chat, with the library's names. */
@@ -23,6 +29,24 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   settings: 'show how I answer',
 };
 
+/** How a bot speaks where a chat does not say. */
+export interface Manner {
+  /** What it says at `/start`. */
+  readonly greeting: string;
+  readonly generation: GenerationOptions;
+  /** How its model replies by itself. */
+  readonly defaults: GenerationOptions;
+}
+
+/**
+ * How replies of a chat are generated: as the bot's own options say, with what was set in the chat, unless the two
+ * contradict each other, as they may when the bot is started with other options than before.
+ */
+export function optionsOf(chat: Chat, { generation, defaults }: Manner): GenerationOptions {
+  const options = { ...generation, ...chat.options };
+  return optionsFit(options, defaults) ? options : generation;
+}
+
 /** What comes of a command. */
 export type Outcome =
   | { readonly type: 'say'; readonly text: string; readonly chat?: Chat }
@@ -35,10 +59,10 @@ export function parseCommand(text: string): { name: string; rest: string } | und
 }
 
 /** Does what a command asks for. */
-export function runCommand(name: string, rest: string, chat: Chat, greeting: string): Outcome {
+export function runCommand(name: string, rest: string, chat: Chat, manner: Manner): Outcome {
   switch (name) {
     case 'start':
-      return { type: 'say', text: greeting };
+      return { type: 'say', text: manner.greeting };
     case 'help':
       return {
         type: 'say',
@@ -72,15 +96,15 @@ export function runCommand(name: string, rest: string, chat: Chat, greeting: str
       };
     }
     case 'set':
-      return set(rest, chat);
+      return set(rest, chat, manner);
     case 'settings':
-      return { type: 'say', text: settingsText(chat) };
+      return { type: 'say', text: settingsText(chat, manner) };
     default:
       return { type: 'say', text: `I do not know /${name}; /help lists what I know.` };
   }
 }
 
-function set(rest: string, chat: Chat): Outcome {
+function set(rest: string, chat: Chat, { generation, defaults }: Manner): Outcome {
   const [name = '', value = ''] = rest.split(/[\s=]+/);
   const option = Object.entries(SETTINGS).find(([known]) => known === name)?.[1];
   const number = Number(value);
@@ -90,7 +114,7 @@ function set(rest: string, chat: Chat): Outcome {
   }
   const options = { ...chat.options, [option]: number };
   try {
-    generationOptions(options);
+    checkOptions({ ...generation, ...options }, defaults);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { type: 'say', text: error.message };
@@ -98,10 +122,10 @@ function set(rest: string, chat: Chat): Outcome {
   return { type: 'say', text: `${name} is ${number} now.`, chat: { ...chat, options } };
 }
 
-function settingsText({ options, persona }: Chat): string {
-  const complete = generationOptions(options);
+function settingsText(chat: Chat, manner: Manner): string {
+  const complete = generationOptions(withDefaults(manner.defaults, optionsOf(chat, manner)));
   const lines = Object.entries(SETTINGS).map(
     ([name, option]) => `${name}: ${complete[option] ?? 'as long as there is room for'}`,
   );
-  return [...lines, ...persona].join('\n');
+  return [...lines, ...chat.persona].join('\n');
 }
