@@ -112,8 +112,8 @@ describe('dialogpt generate', () => {
     killed.process.kill('SIGKILL');
     await killed.ended;
     // Half a line, as a power cut may leave it.
-    const kept = await readFile(`${out}.partial`, 'utf8');
-    await writeFile(`${out}.partial`, `${kept}half a li`);
+    const kept = await readFile(`${out}.partial`);
+    await writeFile(`${out}.partial`, Buffer.concat([kept, Buffer.from('half a li')]));
 
     const changed = await generate(['--input', input, '--out', out, ...short, '--seed', '9']);
     assert.equal(changed.code, 1);
