@@ -139,6 +139,8 @@ export async function extractMonth(
   const fingerprint = fingerprintOf(VERSION, job.rules, job.keysName, job.dumps);
   const done = await readMonthStatistics(job.output, job.month);
   if (done?.fingerprint === fingerprint) {
+    // A run that was killed after its last file was whole has left its work behind.
+    await rm(workFolder(job.output, job.month), { recursive: true, force: true });
     onProgress({ month: job.month, stage: 'done', share: 1 });
     return done;
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -171,6 +171,17 @@ describe('extractMonths', () => {
     assert.deepEqual(await run(trainRules), ['reading', 'building', 'done']);
     await writeFile(join(output, 'conv', `${month}.tsv`), 'cut off');
     assert.deepEqual(await run(trainRules), ['reading', 'building', 'done']);
+  });
+
+  it('clears what a run left that was killed after its last file was whole', async (context) => {
+    const output = await temporaryFolder(context);
+    const settings = { input, output, rules: titleRules };
+    await extractMonths([month], settings);
+    const left = join(output, 'extract', month);
+    await mkdir(left);
+    await writeFile(join(left, 'rows'), 'rows');
+    await extractMonths([month], settings);
+    assert.deepEqual(await readdir(join(output, 'extract')), []);
   });
 
   it('comes to the same end after kill -9 at twenty random moments', async (context) => {
