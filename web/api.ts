@@ -34,7 +34,7 @@ const failureSchema = z.object({ error: z.object({ message: z.string() }) });
 const capabilitiesSchema = z.object({
   model: z.string(),
   /** The ways in which candidates can be ranked. */
-  rerankers: z.array(z.enum(['mmi', 'ranker'])),
+  rerankers: z.array(z.enum(['mmi', 'ranker', 'value'])),
   /** How replies are generated where nothing is asked for. */
   defaults: samplingSchema,
 });

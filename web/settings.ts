@@ -22,7 +22,7 @@ export interface Settings {
   /** What differs from what the model's own files say. */
   readonly sampling: Partial<Sampling>;
   /** What chooses among the candidates; `own` is what the model's files say. */
-  readonly rerank: 'own' | 'none' | 'mmi' | 'ranker';
+  readonly rerank: 'own' | 'none' | 'mmi' | 'ranker' | 'value';
   /** Whether replies with blocked words are withheld. */
   readonly safety: boolean;
   /** `system` follows the device. */
@@ -125,7 +125,7 @@ const DEFAULTS: Settings = { sampling: {}, rerank: 'own', safety: true, theme: '
 
 const rememberedSchema = z.object({
   sampling: z.catch(z.partialRecord(samplingName, z.number()), {}),
-  rerank: z.catch(z.enum(['own', 'none', 'mmi', 'ranker']), 'own'),
+  rerank: z.catch(z.enum(['own', 'none', 'mmi', 'ranker', 'value']), 'own'),
   safety: z.catch(z.boolean(), true),
   theme: z.catch(z.enum(['system', 'light', 'dark']), 'system'),
 });

@@ -5,6 +5,7 @@ import { CachedModel, isCommit } from './hub-cache.js';
 import { downloadFile, type DownloadProgress, HubRefusal, refusal } from './hub-download.js';
 import { hubFetch } from './hub-fetch.js';
 import { type HubSettings, hubSettings } from './hub-settings.js';
+import { VALUE_HEAD } from './value-head.js';
 import { readShardNames, WEIGHT_FILES } from './weights.js';
 
 /** What is downloaded beside the weights, where the repository has it. */
@@ -17,6 +18,7 @@ const SMALL_FILES = [
   'tokenizer_config.json',
   'special_tokens_map.json',
   'added_tokens.json',
+  VALUE_HEAD,
 ];
 
 /** How to fetch a model. */

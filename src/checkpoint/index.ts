@@ -28,6 +28,14 @@ export { type CachedModelInfo, listCachedModels } from './hub-listing.js';
 export { type DownloadProgress } from './hub-download.js';
 export { type HubSettings, hubSettings } from './hub-settings.js';
 export { DEFAULT_MODEL, resolveModel, SHORT_NAMES } from './resolve.js';
+export {
+  hasValueHead,
+  loadValueHead,
+  saveValueHead,
+  VALUE_HEAD,
+  VALUE_MEASURES,
+  type ValueHead,
+} from './value-head.js';
 export { convertModel, FORMATS } from './convert.js';
 export { describeModel, type ModelDescription } from './describe.js';
 export { verifyModel, type VerifiedFile } from './verify.js';

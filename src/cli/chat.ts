@@ -1,8 +1,13 @@
 import { type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createInterface } from 'node:readline/promises';
 import { messageOf, UserError } from '../base/errors.js';
-import { DEFAULT_MODEL } from '../checkpoint/index.js';
-import { loadModel, type LoadOptions, readModelDefaults } from '../decoding/index.js';
+import { DEFAULT_MODEL, hasValueHead } from '../checkpoint/index.js';
+import {
+  loadModel,
+  type LoadOptions,
+  readModelDefaults,
+  type RerankerName,
+} from '../decoding/index.js';
 import { errors, output } from './colors.js';
 import { wholeNumber } from './arguments.js';
 import { CHAT_HELP, type ChatOutput, ChatSession, completeLine } from './chat-session.js';
@@ -76,8 +81,9 @@ export function chatCommand(): CommandUnknownOpts {
 async function rankingOf(
   { rankers = [], reverseModel }: LoadOptions,
   path: string,
-): Promise<'ranker' | 'mmi' | undefined> {
+): Promise<RerankerName | undefined> {
   if (rankers.length > 0) return 'ranker';
+  if (reverseModel === undefined && (await hasValueHead(path))) return 'value';
   const reverse = reverseModel ?? (await readModelDefaults(path)).reverseModel;
   return reverse === undefined ? undefined : 'mmi';
 }

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { UserError } from '../base/errors.js';
 import { readText } from '../base/files.js';
-import { DECODING_TYPES, type DecodingType } from '../checkpoint/index.js';
+import { DECODING_TYPES, type DecodingType, hasValueHead } from '../checkpoint/index.js';
 import {
   checkOptions,
   type GenerationOptions,
@@ -9,6 +9,7 @@ import {
   type NamedRanker,
   namedRankers,
   readModelDefaults,
+  type RerankerName,
 } from '../decoding/index.js';
 import { type Device, DEVICES } from '../runtime/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
@@ -48,7 +49,7 @@ export type GenerationFlags = Readonly<{
   penaltyAlpha?: number;
   numCandidates?: number;
   numReturnSequences?: number;
-  rerank?: 'none' | 'mmi' | 'ranker';
+  rerank?: 'none' | RerankerName;
   reverseModel?: string;
   ranker?: string[];
   safety: boolean;
@@ -155,6 +156,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
         'none',
         'mmi',
         'ranker',
+        'value',
       ] as const),
     )
     .option('--reverse-model <name>', 'a model of reversed conversations, for --rerank mmi')
@@ -348,6 +350,11 @@ async function rerankingModels(
     if ((await readModelDefaults(path)).reverseModel === undefined) {
       throw new UsageError('--rerank mmi needs a --reverse-model.');
     }
+  }
+  if (rerank === 'value' && !(await hasValueHead(path))) {
+    throw new UsageError(
+      `--rerank value needs a model with a value head, and ${path} has none; dialogpt train-value-head makes one.`,
+    );
   }
   if (rerank === 'ranker') {
     if (ranker === undefined) throw new UsageError('--rerank ranker needs at least one --ranker.');

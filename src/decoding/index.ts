@@ -38,6 +38,7 @@ export {
   replySearch,
   type ReplySummary,
   replyText,
+  type RerankerName,
   streamReply,
 } from './reply.js';
 export {
@@ -66,6 +67,14 @@ export {
 } from './safety.js';
 export { argmax, type Candidate, candidates, draw } from './sampling.js';
 export { Scorer, type ScoredSequence } from './scorer.js';
+export {
+  type JudgedResponse,
+  readJudgedResponses,
+  trainValueHead,
+  type ValueHeadOptions,
+  type ValueHeadReport,
+} from './train-value-head.js';
+export { ValueReranker } from './value-reranker.js';
 export { finishSearch, type Generation, runSearches, type Search } from './search.js';
 export { type Shown, StopStrings } from './stop-strings.js';
 export { searchTask } from './task.js';

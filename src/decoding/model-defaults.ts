@@ -27,7 +27,7 @@ const fileSchema = z.object({
   penalty_alpha: number,
   max_history_turns: number,
   num_candidates: number,
-  rerank: z.enum(['none', 'mmi']).nullish(),
+  rerank: z.enum(['none', 'mmi', 'value']).nullish(),
   reverse_model: z.string().nullish(),
 });
 

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import { UserError } from '../base/errors.js';
-import { loadCheckpoint, loadRanker, openForDecoding } from '../checkpoint/index.js';
+import { hasValueHead, loadCheckpoint, loadRanker, openForDecoding } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { OnnxClassifier } from './classifier.js';
@@ -14,6 +14,7 @@ import { type Reader, SharedDecoder } from './reader.js';
 import { type ReplyServices, streamReply } from './reply.js';
 import { Ensemble, MutualInformation, Ranker } from './rerank.js';
 import { failure, type Helpers, Service } from './service.js';
+import { ValueReranker } from './value-reranker.js';
 
 /** Tokens of the reply that a model gives to itself before it is ready. */
 const WARM_UP_TOKENS = 4;
@@ -27,6 +28,7 @@ const startSchema = z.object({ path: z.string(), options: loadOptionsSchema });
 type Info = Omit<Extract<ModelEvent, { type: 'ready' }>, 'type'>;
 
 async function loadRerankers(
+  path: string,
   { reverseModel, rankers = [] }: z.infer<typeof loadOptionsSchema>,
   session: SessionOptions,
 ): Promise<NonNullable<ReplyServices['rerankers']>> {
@@ -39,6 +41,7 @@ async function loadRerankers(
     ...(reverseModel === undefined
       ? {}
       : { mmi: await MutualInformation.create(await loadCheckpoint(reverseModel), session) }),
+    ...((await hasValueHead(path)) ? { value: await ValueReranker.load(path, session) } : {}),
   };
 }
 
@@ -76,7 +79,7 @@ async function start(): Promise<Info> {
   );
   const { safetyClassifier } = loading;
   const helpers: Helpers = {
-    rerankers: await loadRerankers(loading, session),
+    rerankers: await loadRerankers(path, loading, session),
     ...(safetyClassifier === undefined
       ? {}
       : { classifier: await OnnxClassifier.load(safetyClassifier) }),

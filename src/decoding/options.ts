@@ -76,7 +76,7 @@ const dialogueShape = {
   /** How many replies are generated for a reranker to choose from; as `numReturnSequences`. */
   numCandidates: whole.positive().default(1),
   /** What chooses among the candidates: the first is taken, or a model ranks them. */
-  rerank: z.enum(['none', 'mmi', 'ranker']).default('none'),
+  rerank: z.enum(['none', 'mmi', 'ranker', 'value']).default('none'),
   /** Whether replies with blocked words are withheld, or those that a classifier objects to. */
   safety: z.boolean().default(false),
   /** The words and phrases that {@link GenerationOptions.safety} blocks; a short list by default. */

@@ -1,5 +1,4 @@
 import { dirname, isAbsolute, join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { exists, readText } from '../base/files.js';
@@ -60,6 +59,8 @@ export async function namedRankers(names: readonly string[]): Promise<NamedRanke
 export async function readEnsemble(path: string): Promise<NamedRanker[]> {
   let value: unknown;
   try {
+    // Loaded here, as hardly any program needs it.
+    const { parse } = await import('yaml');
     value = parse(await readText(path));
   } catch (error) {
     if (error instanceof UserError) throw error;

@@ -28,6 +28,15 @@ export interface ReplyCandidate {
   readonly scores: Scores;
 }
 
+/** What the option `rerank` calls the ways to choose among candidates. */
+export type RerankerName = Exclude<CompleteGenerationOptions['rerank'], 'none'>;
+
+const NEEDED: Readonly<Record<RerankerName, string>> = {
+  mmi: 'needs a reverse model; load one with reverseModel',
+  ranker: 'needs ranking models; load some with rankers',
+  value: 'needs a model with a value head; train one with dialogpt train-value-head',
+};
+
 /** What is known when a reply has ended. */
 export interface ReplySummary {
   /** The tokens that the reply was generated after. */
@@ -43,7 +52,7 @@ export interface ReplySummary {
 /** What replying needs besides the decoder and the conversation. */
 export interface ReplyServices {
   /** What chooses among candidates, by the name of the option `rerank`. */
-  readonly rerankers?: Partial<Record<'mmi' | 'ranker', Reranker>>;
+  readonly rerankers?: Partial<Record<RerankerName, Reranker>>;
   /** What looks at replies besides the block list, where the option `safety` is on. */
   readonly classifier?: SafetyClassifier;
   /** Is told of all candidates, the best first, before the reply comes. */
@@ -293,11 +302,7 @@ async function rankCandidates(
   }
   const reranker = rerankers?.[rerank];
   if (reranker === undefined) {
-    throw new UserError(
-      rerank === 'mmi'
-        ? 'Generation option rerank: mmi needs a reverse model; load one with reverseModel.'
-        : 'Generation option rerank: ranker needs ranking models; load some with rankers.',
-    );
+    throw new UserError(`Generation option rerank: ${rerank} ${NEEDED[rerank]}.`);
   }
   const different = [...new Map(all.toReversed().map((one) => [one.text, one])).values()].reverse();
   // Candidates are judged by the turns that they reply to.

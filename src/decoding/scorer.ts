@@ -33,11 +33,22 @@ export interface ScoredSequence {
   readonly from: number;
 }
 
+/** What a scorer is for: probabilities, states, or both at once. */
+export type ScorerOutput = 'losses' | 'states' | 'both';
+
+/** What a model makes of the part of a sequence that is scored. */
+export interface ScoredPart {
+  /** log P(ids[from…] | ids[…from]), natural logarithm. */
+  readonly logProbability: number;
+  /** The state of the last token: `[n_embd]`. */
+  readonly lastState: Float32Array;
+}
+
 /**
  * A graph over a ragged batch that puts out the negative log-likelihood of each label (`[labels]`),
- * or the last state of each row (`[rows, n_embd]`).
+ * the last state of each row (`[rows, n_embd]`), or both.
  */
-function scoringGraph(config: Gpt2Config, output: 'losses' | 'states', fused: boolean): Graph {
+function scoringGraph(config: Gpt2Config, output: ScorerOutput, fused: boolean): Graph {
   const graph = new Graph({ fused });
   const parameter = parameterInputs(graph, config);
   const tokens = {
@@ -48,11 +59,13 @@ function scoringGraph(config: Gpt2Config, output: 'losses' | 'states', fused: bo
   const rows = graph.input('wanted', 'int64', ['wanted']);
   const select = (x: Tensor) => gather(x, rows);
   const wanted = forward(config, parameter, tokens, attention, { select });
-  if (output === 'states') {
-    graph.output(LAST_STATES, wanted);
-  } else {
+  if (output === 'states') graph.output(LAST_STATES, wanted);
+  else {
     const labels = graph.input('labels', 'int64', ['wanted']);
     graph.output(LOSSES, linearCrossEntropy(wanted, parameter(TOKEN_EMBEDDING), labels));
+    if (output === 'both') {
+      graph.output(LAST_STATES, gather(wanted, graph.input('last', 'int64', ['rows'])));
+    }
   }
   return graph;
 }
@@ -77,11 +90,12 @@ export class Scorer {
   /**
    * Makes a scorer; the parameters' memory is used in place.
    *
-   * @param output what it is for: {@link Scorer.logProbabilities} or {@link Scorer.lastStates}
+   * @param output what it is for: {@link Scorer.logProbabilities}, {@link Scorer.lastStates} or
+   *   {@link Scorer.scoreParts}
    */
   static async create(
     parameters: Parameters,
-    output: 'losses' | 'states',
+    output: ScorerOutput,
     options: SessionOptions = {},
   ): Promise<Scorer> {
     const fused = hasFusedOperators(options.device ?? 'cpu');
@@ -107,11 +121,11 @@ export class Scorer {
         wanted: int64(wanted, [wanted.length]),
         labels: int64(labels, [labels.length]),
       };
-      const outputs = await this.#run(batch, feeds, LOSSES);
+      const losses = floatsOf((await this.#run(batch, feeds, LOSSES))[LOSSES]);
       let label = 0;
       for (const { ids, from } of batch) {
         let sum = 0;
-        for (let place = from; place < ids.length; place++) sum -= at(outputs, label++);
+        for (let place = from; place < ids.length; place++) sum -= at(losses, label++);
         sums.push(sum);
       }
     }
@@ -127,21 +141,60 @@ export class Scorer {
     for (const batch of batches(sequences)) {
       let end = 0;
       const last = batch.map(({ ids }) => (end += ids.length) - 1);
-      const outputs = await this.#run(batch, { wanted: int64(last, [last.length]) }, LAST_STATES);
-      for (const row of batch.keys()) states.push(outputs.slice(row * width, (row + 1) * width));
+      const wanted = int64(last, [last.length]);
+      const found = floatsOf((await this.#run(batch, { wanted }, LAST_STATES))[LAST_STATES]);
+      for (const row of batch.keys()) states.push(found.slice(row * width, (row + 1) * width));
     }
     return states;
+  }
+
+  /** What the model makes of each sequence's part, read once. */
+  async scoreParts(sequences: readonly ScoredSequence[]): Promise<ScoredPart[]> {
+    const width = this.config.n_embd;
+    const parts: ScoredPart[] = [];
+    for (const batch of batches(sequences)) {
+      const wanted: number[] = [];
+      const labels: number[] = [];
+      const last: number[] = [];
+      let start = 0;
+      for (const { ids, from } of batch) {
+        for (let place = from; place < ids.length; place++) {
+          wanted.push(start + place - 1);
+          labels.push(at(ids, place));
+        }
+        start += ids.length;
+        last.push(wanted.length);
+        wanted.push(start - 1);
+        // Nothing follows the last token; what this label costs is not asked.
+        labels.push(0);
+      }
+      const feeds = {
+        wanted: int64(wanted, [wanted.length]),
+        labels: int64(labels, [labels.length]),
+        last: int64(last, [last.length]),
+      };
+      const outputs = await this.#run(batch, feeds, LOSSES, LAST_STATES);
+      const [losses, states] = [floatsOf(outputs[LOSSES]), floatsOf(outputs[LAST_STATES])];
+      let label = 0;
+      for (const [row, end] of last.entries()) {
+        let logProbability = 0;
+        for (; label < end; label++) logProbability -= at(losses, label);
+        label = end + 1;
+        parts.push({ logProbability, lastState: states.slice(row * width, (row + 1) * width) });
+      }
+    }
+    return parts;
   }
 
   async #run(
     batch: readonly { readonly ids: readonly number[] }[],
     feeds: HostTensors,
-    output: string,
-  ): Promise<Float32Array> {
+    ...outputs: readonly string[]
+  ): Promise<HostTensors> {
     const { time, positions, padded, flat, present, mask } = raggedPlaces(
       batch.map(({ ids }) => ids.length),
     );
-    const outputs = await this.#session.run(
+    return this.#session.run(
       {
         ...this.#weights,
         ...feeds,
@@ -156,9 +209,8 @@ export class Scorer {
         present: float32(present, [present.length, 1]),
         mask: float32(mask, [time, time]),
       },
-      { [output]: null },
+      Object.fromEntries(outputs.map((name) => [name, null])),
     );
-    return floatsOf(outputs[output]);
   }
 
   /** Frees what the scorer holds outside of JavaScript's memory. */

@@ -36,7 +36,7 @@ export const chatSchema = z.strictObject({
   max_history_turns: z.int().min(0).optional(),
   safety: z.boolean().optional(),
   num_candidates: z.int().min(1).max(64).optional(),
-  rerank: z.enum(['none', 'mmi', 'ranker']).optional(),
+  rerank: z.enum(['none', 'mmi', 'ranker', 'value']).optional(),
   candidates: z.boolean().default(false).describe('Whether to tell all candidates with scores.'),
   // What OpenAI's API has and this model cannot: see refuseUnsupported.
   tools: unknownArray,

@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { basename } from 'node:path';
 import { pino } from 'pino';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
+import { hasValueHead } from '../checkpoint/index.js';
 import {
   type GenerationOptions,
   loadModel,
@@ -127,6 +128,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     rerankers: [
       ...(loading.reverseModel === undefined ? [] : (['mmi'] as const)),
       ...((loading.rankers ?? []).length === 0 ? [] : (['ranker'] as const)),
+      ...((await hasValueHead(options.model)) ? (['value'] as const) : []),
     ],
     ownDefaults: own,
     defaults: {

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { checkOptions, type GenerationOptions, withDefaults } from '../decoding/index.js';
+import {
+  checkOptions,
+  type GenerationOptions,
+  type RerankerName,
+  withDefaults,
+} from '../decoding/index.js';
 import { ApiError } from './errors.js';
 import type { ModelPool } from './model-pool.js';
 
@@ -12,7 +17,7 @@ export interface Services {
   /** What the ranking models are called. */
   readonly rankerNames: readonly string[];
   /** The ways in which candidates can be ranked. */
-  readonly rerankers: readonly ('mmi' | 'ranker')[];
+  readonly rerankers: readonly RerankerName[];
   /** How the model's own files say that it replies. */
   readonly ownDefaults: GenerationOptions;
   /** How the server has it reply where a request does not say. */

@@ -7,6 +7,7 @@ const RERANKERS = {
   none: 'Take the first',
   mmi: 'Mutual information (MMI)',
   ranker: 'DialogRPT rankers',
+  value: 'What it thinks of them itself',
 } as const;
 
 const THEMES = { system: 'As the device', light: 'Light', dark: 'Dark' } as const;
