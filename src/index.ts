@@ -27,6 +27,9 @@ export {
   saveOnnx,
   type VerifiedFile,
   verifyModel,
+  loadValueHead,
+  saveValueHead,
+  type ValueHead,
 } from './checkpoint/index.js';
 export {
   type Conversation,
@@ -106,6 +109,12 @@ export {
   type SafetyClassifier,
   Scorer,
   type Scores,
+  type JudgedResponse,
+  readJudgedResponses,
+  trainValueHead,
+  type ValueHeadOptions,
+  type ValueHeadReport,
+  ValueReranker,
 } from './decoding/index.js';
 export {
   averageLength,
