@@ -14,8 +14,8 @@ where it does not, between tabs: best of the model's own candidates, several to 
 model stays as it is; ${VALUE_HEAD} is written into its folder, and --rerank value chooses by it.
 
 Examples:
-  dialogpt generate --model my-model --input contexts.txt --num-candidates 4 --json --out to-judge.jsonl
   dialogpt train-value-head --model my-model --data judged.tsv
+  dialogpt generate --model my-model --input contexts.txt --num-candidates 4 --json --out to-judge.jsonl
   dialogpt chat --model my-model --num-candidates 8 --rerank value`;
 
 /** `dialogpt train-value-head`: judged responses → a head by which a model chooses its replies. */
