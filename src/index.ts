@@ -110,11 +110,13 @@ export {
   Scorer,
   type Scores,
   type JudgedResponse,
+  loadValueReranker,
   readJudgedResponses,
+  ReplyReader,
   trainValueHead,
   type ValueHeadOptions,
   type ValueHeadReport,
-  ValueReranker,
+  valueReranker,
 } from './decoding/index.js';
 export {
   averageLength,

@@ -22,7 +22,7 @@ export const FORMATS = ['safetensors', 'onnx'] as const;
  * Converts a model, in any format that can be read, to a folder that Python's `transformers`
  * opens (`safetensors`; only we open `int8` ones), or that `transformers.js` runs (`onnx`: with past
  * keys and values, or with a ranking model's scores). How the model says that it replies best
- * (`generation_config.json`) goes along, and its value head.
+ * (`generation_config.json`) goes along, and into `safetensors` its value head.
  *
  * @param from a local folder or file; see {@link resolveModel} for names.
  * @param folder where to write; files of the same names are replaced, others stay.
@@ -45,7 +45,7 @@ export async function convertModel(
     else await saveCheckpoint(folder, checkpoint, precision === 'fp16' ? 'F16' : 'F32');
   }
   if (said !== undefined) await writeJson(join(folder, GENERATION_CONFIG), said);
-  if (await hasValueHead(from)) {
+  if (format === 'safetensors' && (await hasValueHead(from))) {
     await saveValueHead(folder, await loadValueHead(from, (await readConfig(from)).n_embd));
   }
 }

@@ -74,7 +74,7 @@ export {
   type ValueHeadOptions,
   type ValueHeadReport,
 } from './train-value-head.js';
-export { ValueReranker } from './value-reranker.js';
+export { loadValueReranker, ReplyReader, valueReranker } from './value-reranker.js';
 export { finishSearch, type Generation, runSearches, type Search } from './search.js';
 export { type Shown, StopStrings } from './stop-strings.js';
 export { searchTask } from './task.js';

@@ -11,10 +11,10 @@ import { Decoder } from './decoder.js';
 import type { GenerationOptions } from './options.js';
 import { END, loadOptionsSchema, type ModelEvent, modelRequest } from './protocol.js';
 import { type Reader, SharedDecoder } from './reader.js';
-import { type ReplyServices, streamReply } from './reply.js';
-import { Ensemble, MutualInformation, Ranker } from './rerank.js';
+import { type ReplyServices, type RerankerName, streamReply } from './reply.js';
+import { Ensemble, MutualInformation, onFirstUse, Ranker, type Reranker } from './rerank.js';
 import { failure, type Helpers, Service } from './service.js';
-import { ValueReranker } from './value-reranker.js';
+import { loadValueReranker } from './value-reranker.js';
 
 /** Tokens of the reply that a model gives to itself before it is ready. */
 const WARM_UP_TOKENS = 4;
@@ -27,21 +27,27 @@ const startSchema = z.object({ path: z.string(), options: loadOptionsSchema });
 /** What is told of a model that is ready. */
 type Info = Omit<Extract<ModelEvent, { type: 'ready' }>, 'type'>;
 
+/** What ranks candidates: loaded at once where somebody named it or each reply needs it. */
 async function loadRerankers(
   path: string,
-  { reverseModel, rankers = [] }: z.infer<typeof loadOptionsSchema>,
+  { reverseModel, ownReverseModel, rankers = [], defaults = {} }: z.infer<typeof loadOptionsSchema>,
   session: SessionOptions,
 ): Promise<NonNullable<ReplyServices['rerankers']>> {
   const members = [];
-  for (const { path, ...member } of rankers) {
-    members.push({ ...member, ranker: await Ranker.create(await loadRanker(path), session) });
+  for (const { path: folder, ...member } of rankers) {
+    members.push({ ...member, ranker: await Ranker.create(await loadRanker(folder), session) });
   }
+  const mmi = async (folder: string) =>
+    MutualInformation.create(await loadCheckpoint(folder), session);
+  const own = async (name: RerankerName, load: () => Promise<Reranker>) =>
+    defaults.rerank === name ? load() : onFirstUse(load);
   return {
     ...(members.length === 0 ? {} : { ranker: new Ensemble(members) }),
-    ...(reverseModel === undefined
-      ? {}
-      : { mmi: await MutualInformation.create(await loadCheckpoint(reverseModel), session) }),
-    ...((await hasValueHead(path)) ? { value: await ValueReranker.load(path, session) } : {}),
+    ...(reverseModel === undefined ? {} : { mmi: await mmi(reverseModel) }),
+    ...(ownReverseModel === undefined ? {} : { mmi: await own('mmi', () => mmi(ownReverseModel)) }),
+    ...((await hasValueHead(path))
+      ? { value: await own('value', () => loadValueReranker(path, session)) }
+      : {}),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   modelEvent,
   type ModelRequest,
   type ModelTask,
+  type WorkerOptions,
 } from './protocol.js';
 import type { ReplyCandidate, ReplySummary } from './reply.js';
 import type { Intervention } from './safety.js';
@@ -112,7 +113,7 @@ export class DialogModel {
    * @param path a folder in Hugging Face's layout, such as `dialogpt train` writes
    * @throws UserError if there is no such model or it is damaged.
    */
-  static async load(path: string, options: LoadOptions = {}): Promise<DialogModel> {
+  static async load(path: string, options: WorkerOptions = {}): Promise<DialogModel> {
     const worker = new Worker(new URL('./model-worker.js', import.meta.url), {
       workerData: { path, options },
     });
@@ -244,11 +245,12 @@ export async function loadModel(
   const found = [];
   for (const ranker of rankers) found.push({ ...ranker, path: await find(ranker.path) });
   const own = await readModelDefaults(path);
-  const reverseModel = options.reverseModel ?? own.reverseModel;
+  const { reverseModel = own.reverseModel } = options;
+  const role = options.reverseModel === undefined ? 'ownReverseModel' : 'reverseModel';
   const model = await DialogModel.load(path, {
     defaults: own.options,
     ...rest,
-    ...(reverseModel === undefined ? {} : { reverseModel: await find(reverseModel) }),
+    ...(reverseModel === undefined ? {} : { [role]: await find(reverseModel) }),
     ...(found.length === 0 ? {} : { rankers: found }),
   });
   if (!isAborted(signal)) return model;

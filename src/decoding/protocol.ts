@@ -40,6 +40,8 @@ export const loadOptionsSchema = z.object({
   warmUp: z.boolean().exactOptional(),
   /** A model of reversed conversations, for `rerank: 'mmi'`. */
   reverseModel: z.string().exactOptional(),
+  /** The same where the model names it itself: it is loaded when it is first needed. */
+  ownReverseModel: z.string().exactOptional(),
   /** How it replies where a task does not say; the model's own defaults unless given. */
   defaults: z.custom<GenerationOptions>((value) => typeof value === 'object').exactOptional(),
   /** Ranking models, for `rerank: 'ranker'`. */
@@ -48,8 +50,11 @@ export const loadOptionsSchema = z.object({
   safetyClassifier: classifierSchema.exactOptional(),
 });
 
+/** What a model's thread is started with. */
+export type WorkerOptions = z.input<typeof loadOptionsSchema>;
+
 /** How a model is loaded: where it computes, and the models that choose among its replies. */
-export type LoadOptions = z.input<typeof loadOptionsSchema>;
+export type LoadOptions = Omit<WorkerOptions, 'ownReverseModel'>;
 
 /** Something that a model is to do. */
 export type ModelTask =

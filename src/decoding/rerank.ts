@@ -16,6 +16,18 @@ export interface Reranker {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A reranker that is loaded when it is first asked, as most programs never ask. */
+export function onFirstUse(load: () => Promise<Reranker>): Reranker {
+  let loaded: Promise<Reranker> | undefined;
+  return {
+    score: async (history, responses) => (await (loaded ??= load())).score(history, responses),
+    [Symbol.asyncDispose]: async () => {
+      // Whoever asked was told why it could not be loaded; there is nothing to free then.
+      await (await loaded?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /**
  * Maximum mutual information as DialoGPT's paper has it (section 3.3; Li et al. 2016): how likely
  * a model of reversed conversations finds the history after the response, log P(source |

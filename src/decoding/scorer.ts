@@ -1,4 +1,4 @@
-import { at } from '../base/arrays.js';
+import { at, sum } from '../base/arrays.js';
 import { gather, Graph, linearCrossEntropy, type Tensor } from '../graph/index.js';
 import {
   forward,
@@ -107,26 +107,15 @@ export class Scorer {
   async logProbabilities(sequences: readonly ScoredSequence[]): Promise<number[]> {
     const sums: number[] = [];
     for (const batch of batches(sequences)) {
-      const wanted: number[] = [];
-      const labels: number[] = [];
-      let start = 0;
-      for (const { ids, from } of batch) {
-        for (let place = from; place < ids.length; place++) {
-          wanted.push(start + place - 1);
-          labels.push(at(ids, place));
-        }
-        start += ids.length;
-      }
+      const { wanted, labels, ends } = scoredRows(batch, false);
       const feeds = {
         wanted: int64(wanted, [wanted.length]),
         labels: int64(labels, [labels.length]),
       };
       const losses = floatsOf((await this.#run(batch, feeds, LOSSES))[LOSSES]);
-      let label = 0;
-      for (const { ids, from } of batch) {
-        let sum = 0;
-        for (let place = from; place < ids.length; place++) sum -= at(losses, label++);
-        sums.push(sum);
+      for (const [row, { ids, from }] of batch.entries()) {
+        const end = at(ends, row);
+        sums.push(-sum(losses.subarray(end - (ids.length - from), end)));
       }
     }
     return sums;
@@ -153,34 +142,20 @@ export class Scorer {
     const width = this.config.n_embd;
     const parts: ScoredPart[] = [];
     for (const batch of batches(sequences)) {
-      const wanted: number[] = [];
-      const labels: number[] = [];
-      const last: number[] = [];
-      let start = 0;
-      for (const { ids, from } of batch) {
-        for (let place = from; place < ids.length; place++) {
-          wanted.push(start + place - 1);
-          labels.push(at(ids, place));
-        }
-        start += ids.length;
-        last.push(wanted.length);
-        wanted.push(start - 1);
-        // Nothing follows the last token; what this label costs is not asked.
-        labels.push(0);
-      }
+      const { wanted, labels, ends } = scoredRows(batch, true);
       const feeds = {
         wanted: int64(wanted, [wanted.length]),
         labels: int64(labels, [labels.length]),
-        last: int64(last, [last.length]),
+        last: int64(ends, [ends.length]),
       };
       const outputs = await this.#run(batch, feeds, LOSSES, LAST_STATES);
       const [losses, states] = [floatsOf(outputs[LOSSES]), floatsOf(outputs[LAST_STATES])];
-      let label = 0;
-      for (const [row, end] of last.entries()) {
-        let logProbability = 0;
-        for (; label < end; label++) logProbability -= at(losses, label);
-        label = end + 1;
-        parts.push({ logProbability, lastState: states.slice(row * width, (row + 1) * width) });
+      for (const [row, { ids, from }] of batch.entries()) {
+        const end = at(ends, row);
+        parts.push({
+          logProbability: -sum(losses.subarray(end - (ids.length - from), end)),
+          lastState: states.slice(row * width, (row + 1) * width),
+        });
       }
     }
     return parts;
@@ -217,6 +192,35 @@ export class Scorer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]();
   }
+}
+
+/**
+ * The rows of a batch whose next tokens are scored, with those tokens as labels, and where each
+ * sequence's rows end.
+ *
+ * @param withLast whether each sequence's last row comes after those (it is number `ends[sequence]`);
+ *   nothing follows it, and what its label costs is not to be asked
+ */
+function scoredRows(
+  batch: readonly ScoredSequence[],
+  withLast: boolean,
+): { readonly wanted: number[]; readonly labels: number[]; readonly ends: number[] } {
+  const wanted: number[] = [];
+  const labels: number[] = [];
+  const ends: number[] = [];
+  let start = 0;
+  for (const { ids, from } of batch) {
+    for (let place = from; place < ids.length; place++) {
+      wanted.push(start + place - 1);
+      labels.push(at(ids, place));
+    }
+    start += ids.length;
+    ends.push(wanted.length);
+    if (!withLast) continue;
+    wanted.push(start - 1);
+    labels.push(0);
+  }
+  return { wanted, labels, ends };
 }
 
 /** Cuts sequences into batches of no more tokens than are read at once. */

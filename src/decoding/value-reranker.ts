@@ -9,7 +9,7 @@ import {
 import type { SessionOptions } from '../runtime/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { promptTokens, turnTokens } from './history.js';
-import type { Reranker, ResponsePair, Scores } from './rerank.js';
+import type { Reranker, ResponsePair } from './rerank.js';
 import { Scorer } from './scorer.js';
 
 /** Reads what a model makes of replies to conversations: what a value head looks at. */
@@ -60,51 +60,34 @@ export class ReplyReader {
 }
 
 /**
- * A model that judges its own candidates by its value head: the chance that a reply does, from 0 to 1,
- * as those who judged the head's examples would say.
+ * What judges a model's candidates by its value head: the chance that a reply does, from 0 to 1, as
+ * those who judged the head's examples would say.
+ *
+ * @param reader reads with the model whose head it is
  */
-export class ValueReranker implements Reranker {
-  readonly #reader: ReplyReader;
-  readonly #head: ValueHead;
+export function valueReranker(reader: ReplyReader, head: ValueHead): Reranker {
+  return {
+    score: async (history, responses) => {
+      const read = await reader.read(responses.map((response) => ({ history, response })));
+      return read.map((features) => ({ final: valueOf(head, features) }));
+    },
+    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  };
+}
 
-  private constructor(reader: ReplyReader, head: ValueHead) {
-    this.#reader = reader;
-    this.#head = head;
-  }
-
-  static async create(
-    checkpoint: Checkpoint,
-    head: ValueHead,
-    options: SessionOptions = {},
-  ): Promise<ValueReranker> {
-    return new ValueReranker(await ReplyReader.create(checkpoint, options), head);
-  }
-
-  /**
-   * Loads a model with its value head.
-   *
-   * @param path the model's folder
-   * @throws UserError if there is no head in it, or either is damaged.
-   */
-  static async load(path: string, options: SessionOptions = {}): Promise<ValueReranker> {
-    const checkpoint = await loadCheckpoint(path);
-    const head = await loadValueHead(path, checkpoint.parameters.config.n_embd);
-    return ValueReranker.create(checkpoint, head, options);
-  }
-
-  async score(
-    history: readonly string[],
-    responses: readonly string[],
-  ): Promise<readonly Scores[]> {
-    const pairs = responses.map((response) => ({ history, response }));
-    return (await this.#reader.read(pairs)).map((features) => ({
-      final: valueOf(this.#head, features),
-    }));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#reader[Symbol.asyncDispose]();
-  }
+/**
+ * Loads a model with its value head.
+ *
+ * @param path the model's folder
+ * @throws UserError if there is no head in it, or either is damaged.
+ */
+export async function loadValueReranker(
+  path: string,
+  options: SessionOptions = {},
+): Promise<Reranker> {
+  const checkpoint = await loadCheckpoint(path);
+  const head = await loadValueHead(path, checkpoint.parameters.config.n_embd);
+  return valueReranker(await ReplyReader.create(checkpoint, options), head);
 }
 
 /** The chance that a reply does, from what {@link ReplyReader.read} says of it. */

@@ -102,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     pino.destination(2),
   );
   const { reverseModel, options: own } = await readModelDefaults(options.model);
-  const loading = { ...(reverseModel === undefined ? {} : { reverseModel }), ...options.loading };
+  const { loading = {} } = options;
   const metrics = new Metrics();
   const slots = loading.slots ?? DEFAULT_SLOTS;
   const pool = await ModelPool.start({
@@ -126,7 +126,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     modelNames: [name, ...others],
     rankerNames: (loading.rankers ?? []).map((ranker) => ranker.name),
     rerankers: [
-      ...(loading.reverseModel === undefined ? [] : (['mmi'] as const)),
+      ...((loading.reverseModel ?? reverseModel) === undefined ? [] : (['mmi'] as const)),
       ...((loading.rankers ?? []).length === 0 ? [] : (['ranker'] as const)),
       ...((await hasValueHead(options.model)) ? (['value'] as const) : []),
     ],

@@ -20,7 +20,7 @@ import {
   readJudgedResponses,
   trainValueHead,
 } from '../../src/decoding/train-value-head.js';
-import { ReplyReader, ValueReranker } from '../../src/decoding/value-reranker.js';
+import { ReplyReader, valueReranker } from '../../src/decoding/value-reranker.js';
 import { golden, temporaryFolder } from '../support/files.js';
 import { assertClose } from '../support/numbers.js';
 
@@ -119,7 +119,8 @@ describe('a value head', () => {
     assert.ok(report.histories > 2 && report.histories < 20);
     assert.deepEqual([report.chosen, report.random, report.possible], [1, 0.5, 1]);
     assert.equal(report.areaUnderCurve, 1);
-    await using reranker = await ValueReranker.create(checkpoint, head, { threads: 1 });
+    await using reader = await ReplyReader.create(checkpoint, { threads: 1 });
+    const reranker = valueReranker(reader, head);
     const scores = await reranker.score(
       ['Do you like it?'],
       ['no', 'no and then we went on and on and on to the end of it'],
