@@ -51,7 +51,8 @@ export function fitLogisticRegression(
         const scaled = weight * value;
         const row = c * width;
         for (let d = 0; d <= c; d++) {
-          curvature[row + d] = at(curvature, row + d) + scaled * at(values, d);
+          // The innermost loop: asking whether there are such elements takes most of its time.
+          curvature[row + d] = (curvature[row + d] ?? 0) + scaled * (values[d] ?? 0);
         }
       }
     }
