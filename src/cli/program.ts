@@ -17,6 +17,10 @@ const commands: ReadonlyMap<string, LoadCommand> = new Map<string, LoadCommand>(
   ['chat', async () => (await import('./chat.js')).chatCommand()],
   ['rank', async () => (await import('./rank.js')).rankCommand()],
   ['train-ranker', async () => (await import('./train-ranker.js')).trainRankerCommand()],
+  [
+    'train-preferences',
+    async () => (await import('./train-preferences.js')).trainPreferencesCommand(),
+  ],
   ['train-value-head', async () => (await import('./train-value-head.js')).trainValueHeadCommand()],
   ['serve', async () => (await import('./serve.js')).serveCommand()],
   ['bot', async () => (await import('./bot.js')).botCommand()],

@@ -19,8 +19,7 @@ import {
 } from '../training/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { Interrupt, InterruptedError } from './interrupt.js';
-import { showSteps } from './progress.js';
+import { showPairTraining } from './pair-training.js';
 
 const positive = number('a number above 0', (value) => value > 0);
 const anyNumber = number('a number', () => true);
@@ -80,12 +79,8 @@ export function trainRankerCommand(): CommandUnknownOpts {
       process.stderr.write(
         `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
       );
-      const progress = showSteps('training', flags.steps);
-      using interrupt = new Interrupt(() => {
-        process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
-      });
-      try {
-        const result = await trainRanker(checkpoint, train, heldOut, {
+      await showPairTraining({ ...flags, what: 'ranker' }, (reports) =>
+        trainRanker(checkpoint, train, heldOut, {
           outputDir: flags.out,
           steps: flags.steps,
           batchSize: flags.batch,
@@ -95,49 +90,9 @@ export function trainRankerCommand(): CommandUnknownOpts {
           device: flags.device,
           ...defined({ threads: flags.threads }),
           resume: flags.resume === true,
-          signal: interrupt.signal,
-          onNotice: (sentence) => {
-            progress.say(sentence);
-          },
-          onStep: ({ step, loss, accuracy, pairs, seconds }) => {
-            const facts = [
-              `loss ${loss.toFixed(4)}`,
-              `accuracy ${accuracy.toFixed(3)}`,
-              `${Math.round(pairs / seconds)} pairs/s`,
-            ];
-            progress.update(step, facts.join(' | '));
-          },
-          onValidation: ({ step, loss, accuracy, best }) => {
-            const saved = best ? '; saved' : '';
-            progress.say(
-              `step ${step}: held-out loss ${loss.toFixed(4)}, pairwise accuracy ${accuracy.toFixed(3)}${saved}`,
-            );
-          },
-        });
-        progress.stop();
-        if (result.interrupted) {
-          const { best: found } = result;
-          const soFar =
-            found === undefined
-              ? ''
-              : ` The best ranker so far, of step ${found.step}, is in ${flags.out}.`;
-          throw new InterruptedError(
-            `Interrupted after step ${result.steps}; go on with the same command and --resume.${soFar}`,
-          );
-        }
-        const { best } = result;
-        if (flags.json === true) {
-          console.log(JSON.stringify({ steps: result.steps, out: flags.out, best: best ?? null }));
-        } else {
-          const reached =
-            best === undefined
-              ? ''
-              : ` Its pairwise accuracy is ${best.accuracy.toFixed(3)} (step ${best.step}).`;
-          console.log(`The ranker is in ${flags.out}.${reached}`);
-        }
-      } finally {
-        progress.stop();
-      }
+          ...reports,
+        }),
+      );
     });
 }
 

@@ -12,8 +12,18 @@ export {
   type Perplexity,
   unigramPerplexity,
 } from './perplexity.js';
+export {
+  type PreferenceLoss,
+  PreferenceModel,
+  type PreferenceModelOptions,
+  type ReferenceLosses,
+  referenceLosses,
+} from './preference-model.js';
 export { RankingModel, type RankingWeights } from './ranking-model.js';
 export {
+  type JudgedPairsOptions,
+  type JudgedReply,
+  pairsOfJudged,
   type RankingPair,
   type RankingPairsOptions,
   readRankingPairs,
@@ -31,13 +41,13 @@ export { type TrainingState } from './state.js';
 export { train } from './train.js';
 export {
   measurePairs,
-  rankerFromLanguageModel,
-  type RankerStep,
-  type RankerValidation,
-  trainRanker,
-  type TrainRankerOptions,
-  type TrainRankerResult,
-} from './train-ranker.js';
+  type PairStep,
+  type PairValidation,
+  type TrainPairsOptions,
+  type TrainPairsResult,
+} from './train-pairs.js';
+export { trainPreferences, type TrainPreferencesOptions } from './train-preferences.js';
+export { rankerFromLanguageModel, trainRanker } from './train-ranker.js';
 export { CURVES, type CurveName, type Point, readRuns, type RunCurves } from './curves.js';
 export { Dashboard } from './dashboard.js';
 export { drawCurves, svgToPng } from './plot.js';

@@ -19,7 +19,6 @@ import {
   noDropout,
   parameterInputs,
   parameterLayout,
-  Parameters,
   raggedAttention,
   raggedLayoutInputs,
   raggedPlaces,
@@ -38,14 +37,14 @@ import {
 import { drawMasks } from './dropout-masks.js';
 import { addRowGradients } from './loss-engine.js';
 import { LOSS_SCALE, type LossGraph, outputGradients } from './loss-graph.js';
+import type { PairModel, PairWeights } from './pair-model.js';
 import type { RankingPair } from './ranking-pairs.js';
 
 /** The weights of a ranking model, or their gradients: those of GPT-2 and of the head. */
-export interface RankingWeights {
-  readonly parameters: Parameters;
-  /** `[n_embd]` */
-  readonly score: Float32Array;
-}
+export type RankingWeights = PairWeights & Required<Pick<PairWeights, 'score'>>;
+
+/** The most tokens that go through the model at once; larger batches are cut into several. */
+const TOKENS_AT_ONCE = 8192;
 
 const HEAD = 'score';
 const PAIR_LOSSES = 'pair_losses';
@@ -92,7 +91,8 @@ function rankingGraph(config: Gpt2Config, gradients: boolean, fused: boolean): L
 }
 
 /** A ranking model ready to compute losses of pairs and, if made for it, gradients. */
-export class RankingModel {
+export class RankingModel implements PairModel {
+  readonly tokensAtOnce = TOKENS_AT_ONCE;
   readonly weights: RankingWeights;
   readonly #session: Session;
   readonly #graph: LossGraph;
@@ -171,8 +171,10 @@ export class RankingModel {
   async backward(
     pairs: readonly RankingPair[],
     scale: number,
-    gradients: RankingWeights,
+    gradients: PairWeights,
   ): Promise<Float32Array> {
+    const { score } = gradients;
+    if (score === undefined) throw new Error('The gradients have no place for those of the head.');
     const { feeds: places, lookups } = layOut(pairs);
     const feeds: Record<string, HostTensor> = {
       ...this.#feeds,
@@ -182,7 +184,7 @@ export class RankingModel {
     };
     const fetches: Record<string, HostTensor | null> = { [PAIR_LOSSES]: null };
     const viewOf = (name: string) => {
-      if (name === HEAD) return { values: gradients.score, shape: [1, gradients.score.length] };
+      if (name === HEAD) return { values: score, shape: [1, score.length] };
       const parameter = gradients.parameters.layout.find((known) => known.name === name);
       if (parameter === undefined) throw new Error(`The model has no parameter ${name}.`);
       return { values: gradients.parameters.view(parameter), shape: parameter.shape };

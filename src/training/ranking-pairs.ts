@@ -1,12 +1,15 @@
 import { at } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { readLines } from '../base/files.js';
+import { Random } from '../base/random.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 
 /** Two responses to one context, of which people liked one better: tokens of whole sequences. */
 export interface RankingPair {
   readonly better: readonly number[];
   readonly worse: readonly number[];
+  /** How many tokens of both come before the response. */
+  readonly start: number;
   /** How much they liked it better, where the data say so. */
   readonly gaps: RankingGaps | undefined;
 }
@@ -94,6 +97,57 @@ export async function readRankingPairs(
   });
 }
 
+/** A response to a conversation, and whether it does. */
+export interface JudgedReply {
+  /** The turns, the one to be answered last. */
+  readonly history: readonly string[];
+  readonly response: string;
+  readonly good: boolean;
+}
+
+/** How {@link pairsOfJudged} makes pairs. */
+export interface JudgedPairsOptions extends Pick<
+  RankingPairsOptions,
+  'tokenizer' | 'maxSequenceLength'
+> {
+  /** The most pairs of one history, drawn at random from all of a good and a bad response. */
+  readonly pairsPerContext: number;
+  readonly seed: number;
+}
+
+/** Pairs of a good and a bad response to the same history, histories in the order of their first. */
+export function pairsOfJudged(
+  judged: readonly JudgedReply[],
+  { pairsPerContext, seed, ...options }: JudgedPairsOptions,
+): RankingPair[] {
+  const { tokenizer } = options;
+  const byContext = new Map<
+    string,
+    { good: Set<string>; bad: Set<string>; history: readonly string[] }
+  >();
+  for (const { history, response, good } of judged) {
+    const key = history.join('\n');
+    const known = byContext.get(key) ?? { good: new Set(), bad: new Set(), history };
+    byContext.set(key, known);
+    known[good ? 'good' : 'bad'].add(response);
+  }
+  const random = new Random(seed);
+  return [...byContext.values()].flatMap(({ history, good, bad }) => {
+    const context = history.flatMap((turn, index) => {
+      const ids = tokenizer.encode(turn);
+      return index === 0 ? ids : [tokenizer.endOfText, ...ids];
+    });
+    const all = [...good].flatMap((better) => [...bad].map((worse) => [better, worse] as const));
+    return random
+      .shuffle(all)
+      .slice(0, pairsPerContext)
+      .map(([better, worse]) => {
+        const row = { context, better: tokenizer.encode(better), gaps: undefined };
+        return toPair(row, tokenizer.encode(worse), options);
+      });
+  });
+}
+
 function textRow(columns: readonly string[], tokenizer: Tokenizer): Row {
   const [context = '', better = '', worse = ''] = columns;
   const turns = context.split(/<\|endoftext\|>| EOS /).map((turn) => tokenizer.encode(turn.trim()));
@@ -134,9 +188,9 @@ function gapsOf(columns: readonly string[]): RankingGaps | undefined {
 
 /** Both sequences, with the same tokens cut from the start of the context. */
 function toPair(
-  { context, better, gaps }: Row,
+  { context, better, gaps }: Omit<Row, 'worse'>,
   other: readonly number[],
-  { tokenizer, maxSequenceLength }: RankingPairsOptions,
+  { tokenizer, maxSequenceLength }: Pick<RankingPairsOptions, 'tokenizer' | 'maxSequenceLength'>,
 ): RankingPair {
   const start = [...context, tokenizer.endOfText];
   const longest = start.length + Math.max(better.length, other.length);
@@ -144,7 +198,8 @@ function toPair(
   const whole = [[...start, ...better].slice(cut), [...start, ...other].slice(cut)] as const;
   // A sequence must have a last token; the shorter of two may be cut away whole.
   const [first, second] = whole.map((ids) => (ids.length === 0 ? [tokenizer.endOfText] : ids));
-  return { better: first ?? [], worse: second ?? [], gaps };
+  const before = Math.max(0, start.length - cut);
+  return { better: first ?? [], worse: second ?? [], start: before, gaps };
 }
 
 /** The pairs whose responses are far enough apart; those without scores are kept. */

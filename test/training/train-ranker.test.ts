@@ -14,7 +14,7 @@ import {
   type RankingPair,
   readRankingPairs,
   trainRanker,
-  type TrainRankerOptions,
+  type TrainPairsOptions,
   withGaps,
 } from '../../src/training/index.js';
 import { golden, temporaryFolder } from '../support/files.js';
@@ -32,7 +32,11 @@ const reference = await goldenJson(
   'ranking',
   'pairs.json',
 );
-const pairs: RankingPair[] = reference.pairs.map((pair) => ({ ...pair, gaps: undefined }));
+const pairs: RankingPair[] = reference.pairs.map((pair) => ({
+  ...pair,
+  start: 1,
+  gaps: undefined,
+}));
 
 async function goldenRanker() {
   const parameters = await goldenModel('tiny-trained');
@@ -111,6 +115,7 @@ describe('readRankingPairs', () => {
       {
         better: sequence('a', 'b', 'c', 'good'),
         worse: sequence('a', 'b', 'c', 'bad'),
+        start: 6,
         gaps: undefined,
       },
     ]);
@@ -135,6 +140,7 @@ describe('readRankingPairs', () => {
     const [pair] = await readRankingPairs(path, { tokenizer, maxSequenceLength: 9 });
     assert.deepEqual(pair?.better, sequence('ef', 'good'));
     assert.deepEqual(pair.worse, sequence('ef', 'badder'));
+    assert.equal(pair.start, 3);
   });
 
   it('leaves out pairs too far apart in time, and validation pairs too alike', async (context) => {
@@ -186,6 +192,7 @@ describe('trainRanker', () => {
       words.map((other) => ({
         better: sequence(word, `${other}!`),
         worse: sequence(word, `${other}.`),
+        start: 1,
         gaps: undefined,
       })),
     );
@@ -212,11 +219,12 @@ describe('trainRanker', () => {
     const all = range(0, 23).map((number) => ({
       better: [number, END, number + 1],
       worse: [number, END, number + 30, number + 2],
+      start: 1,
       gaps: undefined,
     }));
     const common = { steps: 9, validStep: 4, batchSize: 5, learningRate: 3e-3, threads: 1 };
     const fresh = () => rankerFromLanguageModel(freshCheckpoint(tokenizer, config, 5));
-    const go = (outputDir: string, more: Partial<TrainRankerOptions> = {}) =>
+    const go = (outputDir: string, more: Partial<TrainPairsOptions> = {}) =>
       trainRanker(fresh(), all.slice(3), all.slice(0, 3), { outputDir, ...common, ...more });
     const weightsOf = async (out: string) => {
       const { parameters, score } = await loadRanker(join(out, 'checkpoint-9'));
@@ -280,7 +288,7 @@ describe('trainRanker', () => {
     const outputDir = await temporaryFolder(context);
     const options = { outputDir, steps: 1 };
     await assert.rejects(trainRanker({ ...weights, tokenizer }, [], [], options), UserError);
-    const long = { better: range(0, 49), worse: [1], gaps: undefined };
+    const long = { better: range(0, 49), worse: [1], start: 1, gaps: undefined };
     await assert.rejects(
       trainRanker({ ...weights, tokenizer }, [long], [], options),
       /A sequence has 49 tokens, but the model reads 48 at most/,

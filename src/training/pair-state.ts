@@ -5,15 +5,16 @@ import { z } from 'zod';
 import { messageOf, UserError } from '../base/errors.js';
 import { readJson, writeFileWhole, writeFolderWhole } from '../base/files.js';
 import {
+  type Checkpoint,
+  loadCheckpoint,
   loadRanker,
   openSafetensors,
   type RankerCheckpoint,
   saveCheckpoint,
   writeSafetensors,
 } from '../checkpoint/index.js';
-import { Parameters } from '../model/index.js';
 import { checkpointFolder, checkpointSteps, removeLeftOvers } from './checkpoints.js';
-import type { RankingWeights } from './ranking-model.js';
+import { emptyWeights, type PairWeights } from './pair-model.js';
 import type { RankingPair } from './ranking-pairs.js';
 import { checksum, MOMENTS_FILE, STATE_FILE, TRAINING_FOLDER } from './state.js';
 
@@ -26,8 +27,13 @@ const validationSchema = z.object({
   best: z.boolean(),
 });
 
+const FORMATS = {
+  ranker: 'dialogpt-ranker-training-1',
+  preferences: 'dialogpt-preference-training-1',
+} as const;
+
 const stateSchema = z.object({
-  format: z.literal('dialogpt-ranker-training-1'),
+  format: z.enum(FORMATS),
   /** Optimizer steps done. */
   step: count,
   /** Seconds of training since the start, validations not counted. */
@@ -42,22 +48,27 @@ const stateSchema = z.object({
     batchSize: z.number(),
     learningRate: z.number(),
     maxGradientNorm: z.number(),
+    /** What the loss is, where pairs train a language model. */
+    preferences: z
+      .object({
+        reference: z.string(),
+        beta: z.number(),
+        rpoAlpha: z.number(),
+        /** The learning rate falls to 0 by then. */
+        steps: count,
+      })
+      .optional(),
   }),
   checksums: z.array(z.string()),
 });
 
-/** Where the training of a ranker stands, besides its weights and moments. */
-export type RankerProgress = Omit<z.infer<typeof stateSchema>, 'format' | 'checksums'>;
+/** Where training on pairs stands, besides weights and moments. */
+export type PairProgress = Omit<z.infer<typeof stateSchema>, 'format' | 'checksums'>;
 
 /** The running means of Adam: of gradients and of their squares. */
-export interface RankerMoments {
-  readonly first: RankingWeights;
-  readonly second: RankingWeights;
-}
-
-/** Zeros in the place of each weight. */
-export function emptyWeights({ parameters, score }: RankingWeights): RankingWeights {
-  return { parameters: new Parameters(parameters.config), score: new Float32Array(score.length) };
+export interface PairMoments {
+  readonly first: PairWeights;
+  readonly second: PairWeights;
 }
 
 /** What tells one set of pairs from another: a hash of all tokens. */
@@ -71,26 +82,28 @@ export async function fingerprint(...sets: readonly (readonly RankingPair[])[]):
 }
 
 /**
- * Saves a run as the checkpoint of its step: the ranker as it is, and `training/` with what going on
+ * Saves a run as the checkpoint of its step: the model as it is, and `training/` with what going on
  * needs. It is written beside its place and renamed; older ones are removed then.
  */
-export async function saveRankerRun(
+export async function savePairRun(
   out: string,
-  checkpoint: RankerCheckpoint,
-  moments: RankerMoments,
-  progress: RankerProgress,
+  checkpoint: Checkpoint | RankerCheckpoint,
+  moments: PairMoments,
+  progress: PairProgress,
 ): Promise<void> {
   const { step } = progress;
   await writeFolderWhole(checkpointFolder(out, step), async (folder) => {
     await saveCheckpoint(folder, checkpoint);
     const training = join(folder, TRAINING_FOLDER);
-    const named = (name: string, { parameters, score }: RankingWeights) => [
+    const named = (name: string, { parameters, score }: PairWeights) => [
       ...parameters.layout.map((parameter) => ({
         name: `${name}.${parameter.name}`,
         shape: parameter.shape,
         data: parameters.view(parameter),
       })),
-      { name: `${name}.score`, shape: [1, score.length], data: score },
+      ...(score === undefined
+        ? []
+        : [{ name: `${name}.score`, shape: [1, score.length], data: score }]),
     ];
     await writeSafetensors(
       join(training, MOMENTS_FILE),
@@ -98,7 +111,7 @@ export async function saveRankerRun(
       'F32',
     );
     const state: z.infer<typeof stateSchema> = {
-      format: 'dialogpt-ranker-training-1',
+      format: formatOf(checkpoint),
       ...progress,
       checksums: await checksums(checkpoint, moments),
     };
@@ -116,11 +129,11 @@ export async function saveRankerRun(
  * @returns undefined if the run has none.
  * @throws UserError if all are damaged, or are of a model of another shape.
  */
-export async function openRankerRun(
+export async function openPairRun(
   out: string,
-  weights: RankingWeights,
+  weights: PairWeights,
   onNotice: (sentence: string) => void = () => undefined,
-): Promise<{ readonly progress: RankerProgress; readonly moments: RankerMoments } | undefined> {
+): Promise<{ readonly progress: PairProgress; readonly moments: PairMoments } | undefined> {
   await removeLeftOvers(out);
   const steps = await checkpointSteps(out);
   for (const step of steps) {
@@ -139,27 +152,31 @@ export async function openRankerRun(
 
 async function readRun(
   folder: string,
-  weights: RankingWeights,
-): Promise<{ readonly progress: RankerProgress; readonly moments: RankerMoments }> {
+  weights: PairWeights,
+): Promise<{ readonly progress: PairProgress; readonly moments: PairMoments }> {
   const training = join(folder, TRAINING_FOLDER);
   const path = join(training, STATE_FILE);
   const parsed = stateSchema.safeParse(await readJson(path));
   if (!parsed.success) {
-    throw new UserError(`${path}: this does not describe the training of a ranker.`);
+    throw new UserError(`${path}: this does not describe training on pairs.`);
   }
-  const { checksums: expected, ...progress } = parsed.data;
-  const saved = await loadRanker(folder);
+  const { checksums: expected, format, ...progress } = parsed.data;
+  if (format !== formatOf(weights)) {
+    throw new UserError(`${path}: this is the training of another kind of model.`);
+  }
+  const saved: PairWeights =
+    weights.score === undefined ? await loadCheckpoint(folder) : await loadRanker(folder);
   if (saved.parameters.buffer.length !== weights.parameters.buffer.length) {
     throw new UserError(`${folder}: it belongs to a model of another size than --model.`);
   }
   const tensors = await openSafetensors(join(training, MOMENTS_FILE));
-  const read = async (name: string): Promise<RankingWeights> => {
+  const read = async (name: string): Promise<PairWeights> => {
     const moments = emptyWeights(weights);
     const { parameters, score } = moments;
     for (const parameter of parameters.layout) {
       await tensors.get(`${name}.${parameter.name}`)?.readInto(parameters.view(parameter));
     }
-    await tensors.get(`${name}.score`)?.readInto(score);
+    if (score !== undefined) await tensors.get(`${name}.score`)?.readInto(score);
     return moments;
   };
   const moments = { first: await read('first_moment'), second: await read('second_moment') };
@@ -168,17 +185,19 @@ async function readRun(
     throw new UserError(`${folder}: its numbers are not those that were saved.`);
   }
   weights.parameters.buffer.set(saved.parameters.buffer);
-  weights.score.set(saved.score);
+  if (saved.score !== undefined) weights.score?.set(saved.score);
   return { progress, moments };
 }
 
-async function checksums(
-  weights: RankingWeights,
-  { first, second }: RankerMoments,
-): Promise<string[]> {
+function formatOf({ score }: PairWeights): z.infer<typeof stateSchema>['format'] {
+  return score === undefined ? FORMATS.preferences : FORMATS.ranker;
+}
+
+async function checksums(weights: PairWeights, { first, second }: PairMoments): Promise<string[]> {
   const sums: string[] = [];
   for (const { parameters, score } of [weights, first, second]) {
-    sums.push(await checksum(parameters), await checksum({ buffer: score }));
+    sums.push(await checksum(parameters));
+    if (score !== undefined) sums.push(await checksum({ buffer: score }));
   }
   return sums;
 }
@@ -192,14 +211,18 @@ const CHANGEABLE = { learningRate: '--lr', maxGradientNorm: 'the largest gradien
  * @returns a sentence for each difference that makes it another run from here on.
  * @throws UserError for one with which it cannot go on.
  */
-export function compareRankerSettings(
-  before: RankerProgress['settings'],
-  now: RankerProgress['settings'],
+export function comparePairSettings(
+  before: PairProgress['settings'],
+  now: PairProgress['settings'],
 ): string[] {
   for (const [name, same] of [
     ['the pairs of --data and --validation-data', before.data === now.data],
     ['--seed', before.seed === now.seed],
     ['--batch', before.batchSize === now.batchSize],
+    ['--model', before.preferences?.reference === now.preferences?.reference],
+    ['--beta', before.preferences?.beta === now.preferences?.beta],
+    ['--rpo-alpha', before.preferences?.rpoAlpha === now.preferences?.rpoAlpha],
+    ['--steps', before.preferences?.steps === now.preferences?.steps],
   ] as const) {
     if (same) continue;
     throw new UserError(
