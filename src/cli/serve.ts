@@ -1,6 +1,6 @@
 import { type CommandUnknownOpts, Command, Option } from '@commander-js/extra-typings';
 import { once } from 'node:events';
-import type { GenerationOptions } from '../decoding/index.js';
+import { type GenerationOptions, loadModel } from '../decoding/index.js';
 import { DECODING_TYPES, DEFAULT_MODEL } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
 import type { ServerOptions } from '../serving/index.js';
@@ -125,13 +125,33 @@ Examples:
     });
 }
 
+interface ServeFlags {
+  readonly drainTimeout: number;
+  readonly json?: true;
+}
+
 /** Serves until SIGTERM or Ctrl-C; a second one ends the program at once. */
 async function serve(
   options: ServerOptions,
-  { drainTimeout, json }: { readonly drainTimeout: number; readonly json?: true },
+  flags: ServeFlags,
   kept: string | undefined,
 ): Promise<void> {
-  // The server's libraries are loaded by this command alone.
+  // The model is loaded by a thread of its own, meanwhile the server's libraries by this one.
+  const firstModel = loadModel(options.model, { warmUp: true, ...options.loading });
+  try {
+    await serveModel({ ...options, firstModel }, flags, kept);
+  } catch (error) {
+    await (await firstModel.catch(() => undefined))?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function serveModel(
+  options: ServerOptions,
+  { drainTimeout, json }: ServeFlags,
+  kept: string | undefined,
+): Promise<void> {
+  // Only this command needs them.
   const serving = await import('../serving/index.js');
   const store = kept === undefined ? undefined : await serving.ConversationStore.open(kept);
   const extensions =

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { codeOf, messageOf, UserError } from '../base/errors.js';
 import { hasValueHead } from '../checkpoint/index.js';
 import {
+  type DialogModel,
   type GenerationOptions,
   loadModel,
   type LoadOptions,
@@ -30,6 +31,11 @@ export interface ServerOptions {
   readonly modelNames?: readonly string[];
   /** Where it computes, how many replies side by side, and the models that rank. */
   readonly loading?: LoadOptions;
+  /**
+   * The model as it is being loaded already, with the same options, warmed up; it is the server's
+   * to end. Unless given, the server loads it.
+   */
+  readonly firstModel?: Promise<DialogModel>;
   /** How replies are generated where a request does not say. */
   readonly defaults?: GenerationOptions;
   /** The address to listen at; 127.0.0.1. */
@@ -105,8 +111,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { loading = {} } = options;
   const metrics = new Metrics();
   const slots = loading.slots ?? DEFAULT_SLOTS;
+  let { firstModel } = options;
   const pool = await ModelPool.start({
-    load: () => loadModel(options.model, { warmUp: true, ...loading, slots }),
+    load: () => {
+      const begun = firstModel;
+      firstModel = undefined;
+      return begun ?? loadModel(options.model, { warmUp: true, ...loading, slots });
+    },
     slots,
     maxQueue: options.maxQueue ?? 64,
     observer: {
