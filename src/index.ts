@@ -5,6 +5,7 @@
  */
 export { UserError } from './base/errors.js';
 export { type Line, linesOf, readLines } from './base/files.js';
+export { type JudgedResponse, readJudgedResponses } from './base/judged-responses.js';
 export {
   type Checkpoint,
   convertModel,
@@ -109,9 +110,7 @@ export {
   type SafetyClassifier,
   Scorer,
   type Scores,
-  type JudgedResponse,
   loadValueReranker,
-  readJudgedResponses,
   ReplyReader,
   trainValueHead,
   type ValueHeadOptions,
@@ -179,7 +178,6 @@ export {
   drawCurves,
   LossModel,
   makeBatch,
-  type JudgedReply,
   measurePerplexity,
   pairsOfJudged,
   type Perplexity,

@@ -1,4 +1,6 @@
+import type { Device } from '../runtime/index.js';
 import type { TrainPairsOptions, TrainPairsResult } from '../training/index.js';
+import { defined } from './arguments.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { showSteps } from './progress.js';
 
@@ -10,6 +12,34 @@ export interface PairTrainingDisplay {
   readonly out: string;
   /** Whether the result is printed as JSON. */
   readonly json?: boolean;
+}
+
+/** The flags that both commands have. */
+export interface PairTrainingFlags {
+  readonly out: string;
+  readonly steps: number;
+  readonly batch: number;
+  readonly lr: number;
+  readonly validStep: number;
+  readonly seed: number;
+  readonly device: Device;
+  readonly threads?: number;
+  readonly resume?: true;
+}
+
+/** What the flags say of the training itself. */
+export function pairTrainingOptions(flags: PairTrainingFlags): TrainPairsOptions {
+  return {
+    outputDir: flags.out,
+    steps: flags.steps,
+    batchSize: flags.batch,
+    learningRate: flags.lr,
+    validStep: flags.validStep,
+    seed: flags.seed,
+    device: flags.device,
+    ...defined({ threads: flags.threads }),
+    resume: flags.resume === true,
+  };
 }
 
 /** By what training is told to stop, and tells how it goes. */

@@ -1,7 +1,7 @@
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { readLines } from '../base/files.js';
+import { readJudgedResponses } from '../base/judged-responses.js';
 import { type Checkpoint, loadCheckpoint } from '../checkpoint/index.js';
-import { readJudgedResponses } from '../decoding/index.js';
 import { DEVICES, requireDevice } from '../runtime/index.js';
 import {
   pairsOfJudged,
@@ -9,9 +9,9 @@ import {
   readRankingPairs,
   trainPreferences,
 } from '../training/index.js';
-import { defined, number, wholeNumber } from './arguments.js';
+import { number, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { showPairTraining } from './pair-training.js';
+import { pairTrainingOptions, showPairTraining } from './pair-training.js';
 import { showProgress } from './progress.js';
 
 const positive = number('a number above 0', (value) => value > 0);
@@ -87,17 +87,9 @@ export function trainPreferencesCommand(): CommandUnknownOpts {
             before.update(pairs);
             if (pairs === measured) before.stop();
           },
-          outputDir: flags.out,
-          steps: flags.steps,
-          batchSize: flags.batch,
-          learningRate: flags.lr,
-          validStep: flags.validStep,
+          ...pairTrainingOptions(flags),
           beta: flags.beta,
           rpoAlpha: flags.rpoAlpha,
-          seed: flags.seed,
-          device: flags.device,
-          ...defined({ threads: flags.threads }),
-          resume: flags.resume === true,
           ...reports,
         }),
       );

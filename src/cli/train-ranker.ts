@@ -17,9 +17,9 @@ import {
   trainRanker,
   withGaps,
 } from '../training/index.js';
-import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { number, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
-import { showPairTraining } from './pair-training.js';
+import { pairTrainingOptions, showPairTraining } from './pair-training.js';
 
 const positive = number('a number above 0', (value) => value > 0);
 const anyNumber = number('a number', () => true);
@@ -80,18 +80,7 @@ export function trainRankerCommand(): CommandUnknownOpts {
         `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
       );
       await showPairTraining({ ...flags, what: 'ranker' }, (reports) =>
-        trainRanker(checkpoint, train, heldOut, {
-          outputDir: flags.out,
-          steps: flags.steps,
-          batchSize: flags.batch,
-          learningRate: flags.lr,
-          validStep: flags.validStep,
-          seed: flags.seed,
-          device: flags.device,
-          ...defined({ threads: flags.threads }),
-          resume: flags.resume === true,
-          ...reports,
-        }),
+        trainRanker(checkpoint, train, heldOut, { ...pairTrainingOptions(flags), ...reports }),
       );
     });
 }

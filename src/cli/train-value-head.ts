@@ -1,8 +1,9 @@
 import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { stat } from 'node:fs/promises';
 import { withFileErrors } from '../base/errors.js';
+import { readJudgedResponses } from '../base/judged-responses.js';
 import { loadCheckpoint, saveValueHead, VALUE_HEAD } from '../checkpoint/index.js';
-import { readJudgedResponses, trainValueHead } from '../decoding/index.js';
+import { trainValueHead } from '../decoding/index.js';
 import { DEVICES, requireDevice } from '../runtime/index.js';
 import { defined, number, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';

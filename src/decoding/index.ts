@@ -67,13 +67,7 @@ export {
 } from './safety.js';
 export { argmax, type Candidate, candidates, draw } from './sampling.js';
 export { Scorer, type ScoredSequence } from './scorer.js';
-export {
-  type JudgedResponse,
-  readJudgedResponses,
-  trainValueHead,
-  type ValueHeadOptions,
-  type ValueHeadReport,
-} from './train-value-head.js';
+export { trainValueHead, type ValueHeadOptions, type ValueHeadReport } from './train-value-head.js';
 export { loadValueReranker, ReplyReader, valueReranker } from './value-reranker.js';
 export { finishSearch, type Generation, runSearches, type Search } from './search.js';
 export { type Shown, StopStrings } from './stop-strings.js';

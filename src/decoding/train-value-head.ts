@@ -1,18 +1,11 @@
 import { createHash } from 'node:crypto';
 import { at, range, sum } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
-import { readLines } from '../base/files.js';
+import type { JudgedResponse } from '../base/judged-responses.js';
 import type { Checkpoint, ValueHead } from '../checkpoint/index.js';
 import type { SessionOptions } from '../runtime/index.js';
 import { fitLogisticRegression, type LinearModel } from './logistic-regression.js';
-import type { ResponsePair } from './rerank.js';
 import { ReplyReader, valueOf } from './value-reranker.js';
-
-/** A response that somebody judged. */
-export interface JudgedResponse extends ResponsePair {
-  /** Whether it does. */
-  readonly good: boolean;
-}
 
 /** How {@link trainValueHead} works. */
 export interface ValueHeadOptions extends SessionOptions {
@@ -40,28 +33,6 @@ export interface ValueHeadReport {
 
 /** How many responses are read at once. */
 const READ_TOGETHER = 64;
-
-/**
- * Reads judged responses: lines of a context (turns separated by " EOS "), a response, and 1 where it
- * does or 0 where it does not, between tabs.
- *
- * @throws UserError naming the line that is otherwise.
- */
-export async function readJudgedResponses(path: string): Promise<JudgedResponse[]> {
-  const judged: JudgedResponse[] = [];
-  for await (const { number, text } of readLines(path)) {
-    if (text.trim() === '') continue;
-    const [context = '', response = '', verdict = '', ...more] = text.split('\t');
-    const history = context.split(' EOS ').map((turn) => turn.trim());
-    if (!/^[01]$/.test(verdict.trim()) || more.length > 0 || history.at(-1) === '') {
-      throw new UserError(
-        `${path}, line ${number}: expected a context, a response and 0 or 1 between tabs.`,
-      );
-    }
-    judged.push({ history, response: response.trim(), good: verdict.trim() === '1' });
-  }
-  return judged;
-}
 
 /**
  * Makes a value head for a language model from judged responses. The model itself stays as it is: it

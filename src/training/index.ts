@@ -20,10 +20,8 @@ export {
   referenceLosses,
 } from './preference-model.js';
 export { RankingModel, type RankingWeights } from './ranking-model.js';
+export { type JudgedPairsOptions, pairsOfJudged } from './judged-pairs.js';
 export {
-  type JudgedPairsOptions,
-  type JudgedReply,
-  pairsOfJudged,
   type RankingPair,
   type RankingPairsOptions,
   readRankingPairs,

@@ -1,3 +1,4 @@
+import { logSoftmax, negate, split, type Tensor } from '../graph/index.js';
 import { Parameters } from '../model/index.js';
 import type { RankingPair } from './ranking-pairs.js';
 
@@ -27,6 +28,22 @@ export interface PairModel {
     gradients: PairWeights,
   ): Promise<Float32Array>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The name of the output with the loss of each pair. */
+export const PAIR_LOSSES = 'pair_losses';
+
+/**
+ * The loss of each pair, `−log(eᵇ / (eᵇ + eʷ))` of both scores, also put out as {@link PAIR_LOSSES}.
+ *
+ * @param scores `[pairs, 2]`, the better one's first
+ */
+export function pairLosses(scores: Tensor): Tensor {
+  const [better] = split(logSoftmax(scores), 1, 2);
+  if (better === undefined) throw new Error('A split gives two parts.');
+  const losses = negate(better);
+  scores.graph.output(PAIR_LOSSES, losses);
+  return losses;
 }
 
 /** Zeros in the place of each weight. */

@@ -4,14 +4,11 @@ import {
   add,
   differentiate,
   Graph,
-  logSoftmax,
   matmul,
   multiply,
-  negate,
   reduceSum,
   reshape,
   scale,
-  split,
   subtract,
 } from '../graph/index.js';
 import {
@@ -43,14 +40,19 @@ import {
   type LossGraph,
   outputGradients,
 } from './loss-graph.js';
-import { cutByTokens, type PairModel, type PairWeights } from './pair-model.js';
+import {
+  cutByTokens,
+  PAIR_LOSSES,
+  pairLosses,
+  type PairModel,
+  type PairWeights,
+} from './pair-model.js';
 import type { RankingPair } from './ranking-pairs.js';
 
 /** As many as `LossModel` computes together: the head puts out a number for each word of the vocabulary. */
 const TOKENS_AT_ONCE = 1280;
 
 const RESPONSE_LOSSES = 'response_losses';
-const PAIR_LOSSES = 'pair_losses';
 
 /** The loss of a {@link PreferenceModel}. */
 export interface PreferenceLoss {
@@ -63,8 +65,9 @@ export interface PreferenceLoss {
 /**
  * The loss of direct preference optimization (Rafailov et al. 2023, equation 7):
  * `−log σ(β · (gain of the better response − gain of the worse one))`, where a gain is by how much the
- * log-likelihood of a whole response is above that of the reference, which is the model that was started from; and with `rpoAlpha` the better response's mean loss
- * besides (Pang et al. 2024, equation 2). Sequences come in pairs, the better one first.
+ * log-likelihood of a whole response is above that by the reference, the model that was started
+ * from; and with `rpoAlpha` the better response's mean loss besides (Pang et al. 2024, equation 2).
+ * Sequences come in pairs, the better one first.
  *
  * Gradients are those of `loss_scale · Σ pair_losses`.
  */
@@ -88,10 +91,7 @@ function preferenceGraph(
   const responseLosses = matmul(ofResponse, column);
   graph.output(RESPONSE_LOSSES, responseLosses);
   const gains = subtract(graph.input('reference', 'float32', ['batch', 1]), responseLosses);
-  const [ahead] = split(logSoftmax(reshape(scale(gains, beta), ['pairs', 2])), 1, 2);
-  if (ahead === undefined) throw new Error('A split gives two parts.');
-  const losses = negate(ahead);
-  graph.output(PAIR_LOSSES, losses);
+  const losses = pairLosses(reshape(scale(gains, beta), ['pairs', 2]));
   if (!gradients) return { graph, dense: [], rows: [], masks };
 
   const likelihood = matmul(graph.input('of_better', 'float32', ['batch', 'labels']), column);
@@ -174,7 +174,10 @@ export class PreferenceModel implements PairModel {
     return floatsOf(outputs[PAIR_LOSSES]);
   }
 
-  /** The negative log-likelihood of each response, end of text included: `[2 · pairs]`, the better ones first of two. */
+  /**
+   * The negative log-likelihood of each response, end of text included: `[2 · pairs]`, each pair's
+   * better one first.
+   */
   async responseLosses(pairs: readonly RankingPair[]): Promise<Float32Array> {
     const { feeds } = this.#layOut(pairs);
     const fetches = { [RESPONSE_LOSSES]: null };

@@ -2,14 +2,11 @@ import { at } from '../base/arrays.js';
 import {
   differentiate,
   Graph,
-  logSoftmax,
   matmul,
   moveRows,
   multiply,
-  negate,
   reduceSum,
   reshape,
-  split,
   type Tensor,
 } from '../graph/index.js';
 import {
@@ -37,7 +34,7 @@ import {
 import { drawMasks } from './dropout-masks.js';
 import { addRowGradients } from './loss-engine.js';
 import { LOSS_SCALE, type LossGraph, outputGradients } from './loss-graph.js';
-import type { PairModel, PairWeights } from './pair-model.js';
+import { PAIR_LOSSES, pairLosses, type PairModel, type PairWeights } from './pair-model.js';
 import type { RankingPair } from './ranking-pairs.js';
 
 /** The weights of a ranking model, or their gradients: those of GPT-2 and of the head. */
@@ -47,7 +44,6 @@ export type RankingWeights = PairWeights & Required<Pick<PairWeights, 'score'>>;
 const TOKENS_AT_ONCE = 8192;
 
 const HEAD = 'score';
-const PAIR_LOSSES = 'pair_losses';
 
 /**
  * The pairwise loss of DialogRPT (its paper, section 3.2; `ScorerBase.forward` in model.py and
@@ -76,10 +72,7 @@ function rankingGraph(config: Gpt2Config, gradients: boolean, fused: boolean): L
   const select = (x: Tensor) => moveRows(x, move);
   const last = forward(config, parameter, tokens, attention, { drop, select });
   const scores = reshape(matmul(last, head, { transposeB: true }), ['pairs', 2]);
-  const [better] = split(logSoftmax(scores), 1, 2);
-  if (better === undefined) throw new Error('A split gives two parts.');
-  const losses = negate(better);
-  graph.output(PAIR_LOSSES, losses);
+  const losses = pairLosses(scores);
   if (!gradients) return { graph, dense: [], rows: [], masks };
   const loss = multiply(reduceSum(losses), graph.input(LOSS_SCALE, 'float32', []));
   const names = [...parameterLayout(config).map(({ name }) => name), HEAD];

@@ -1,7 +1,6 @@
 import { at } from '../base/arrays.js';
 import { UserError } from '../base/errors.js';
 import { readLines } from '../base/files.js';
-import { Random } from '../base/random.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 
 /** Two responses to one context, of which people liked one better: tokens of whole sequences. */
@@ -97,62 +96,11 @@ export async function readRankingPairs(
   });
 }
 
-/** A response to a conversation, and whether it does. */
-export interface JudgedReply {
-  /** The turns, the one to be answered last. */
-  readonly history: readonly string[];
-  readonly response: string;
-  readonly good: boolean;
-}
-
-/** How {@link pairsOfJudged} makes pairs. */
-export interface JudgedPairsOptions extends Pick<
-  RankingPairsOptions,
-  'tokenizer' | 'maxSequenceLength'
-> {
-  /** The most pairs of one history, drawn at random from all of a good and a bad response. */
-  readonly pairsPerContext: number;
-  readonly seed: number;
-}
-
-/** Pairs of a good and a bad response to the same history, histories in the order of their first. */
-export function pairsOfJudged(
-  judged: readonly JudgedReply[],
-  { pairsPerContext, seed, ...options }: JudgedPairsOptions,
-): RankingPair[] {
-  const { tokenizer } = options;
-  const byContext = new Map<
-    string,
-    { good: Set<string>; bad: Set<string>; history: readonly string[] }
-  >();
-  for (const { history, response, good } of judged) {
-    const key = history.join('\n');
-    const known = byContext.get(key) ?? { good: new Set(), bad: new Set(), history };
-    byContext.set(key, known);
-    known[good ? 'good' : 'bad'].add(response);
-  }
-  const random = new Random(seed);
-  return [...byContext.values()].flatMap(({ history, good, bad }) => {
-    const context = history.flatMap((turn, index) => {
-      const ids = tokenizer.encode(turn);
-      return index === 0 ? ids : [tokenizer.endOfText, ...ids];
-    });
-    const all = [...good].flatMap((better) => [...bad].map((worse) => [better, worse] as const));
-    return random
-      .shuffle(all)
-      .slice(0, pairsPerContext)
-      .map(([better, worse]) => {
-        const row = { context, better: tokenizer.encode(better), gaps: undefined };
-        return toPair(row, tokenizer.encode(worse), options);
-      });
-  });
-}
-
 function textRow(columns: readonly string[], tokenizer: Tokenizer): Row {
   const [context = '', better = '', worse = ''] = columns;
   const turns = context.split(/<\|endoftext\|>| EOS /).map((turn) => tokenizer.encode(turn.trim()));
   return {
-    context: turns.flatMap((turn, index) => (index === 0 ? turn : [tokenizer.endOfText, ...turn])),
+    context: joinTurns(turns, tokenizer),
     better: tokenizer.encode(better.trim()),
     worse: tokenizer.encode(worse.trim()),
     gaps: gapsOf(columns),
@@ -186,8 +134,16 @@ function gapsOf(columns: readonly string[]): RankingGaps | undefined {
   return { hours, score: better - worse, rank: betterRank - worseRank };
 }
 
+/** The tokens of turns, with the end of text between them. */
+export function joinTurns(
+  turns: readonly (readonly number[])[],
+  { endOfText }: Tokenizer,
+): number[] {
+  return turns.flatMap((turn, index) => (index === 0 ? turn : [endOfText, ...turn]));
+}
+
 /** Both sequences, with the same tokens cut from the start of the context. */
-function toPair(
+export function toPair(
   { context, better, gaps }: Omit<Row, 'worse'>,
   other: readonly number[],
   { tokenizer, maxSequenceLength }: Pick<RankingPairsOptions, 'tokenizer' | 'maxSequenceLength'>,

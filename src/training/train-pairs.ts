@@ -94,6 +94,13 @@ export interface PairLearner {
    * @param draws how many batches dropout masks have been drawn for before
    */
   readonly create: (gradients: boolean, draws: number) => Promise<PairModel>;
+  /**
+   * Finds out what must be known of the weights as they are, before a run that is gone on with brings
+   * its own.
+   *
+   * @returns false if the signal ended it
+   */
+  readonly measure?: () => Promise<boolean>;
   readonly batchSize: number;
   readonly learningRate: number;
   /** What the learning rate of a step, counted from 0, is multiplied by. */
@@ -134,7 +141,12 @@ export async function trainPairs(
     maxGradientNorm,
     ...(preferences === undefined ? {} : { preferences }),
   };
-  const past = await pastOf(weights, options);
+  const begun = await begunSteps(options);
+  if ((await learner.measure?.()) === false) {
+    return { steps: begun, interrupted: true, best: undefined };
+  }
+  const past =
+    options.resume === true ? await openPairRun(outputDir, weights, options.onNotice) : undefined;
   if (past !== undefined) {
     const notices = comparePairSettings(past.progress.settings, settings);
     for (const notice of notices) options.onNotice?.(notice);
@@ -219,13 +231,14 @@ export function sessionOptions({ device, threads }: SessionOptions): SessionOpti
 /** Where a run stands that has begun, or has not. */
 type Standing = Pick<PairProgress, 'step' | 'seconds' | 'best'>;
 
-/** The run to go on with; undefined for a new one. */
-async function pastOf(
-  weights: PairWeights,
-  { outputDir, resume = false, onNotice }: TrainPairsOptions,
-): ReturnType<typeof openPairRun> {
-  if (resume) return openPairRun(outputDir, weights, onNotice);
-  if ((await checkpointSteps(outputDir)).length === 0) return undefined;
+/**
+ * How many steps the run to go on with has made; 0 for a new one.
+ *
+ * @throws UserError if there is a run that is not to be gone on with.
+ */
+async function begunSteps({ outputDir, resume = false }: TrainPairsOptions): Promise<number> {
+  const steps = await checkpointSteps(outputDir);
+  if (resume || steps.length === 0) return steps[0] ?? 0;
   throw new UserError(
     `${outputDir}: it holds a run already; go on with --resume, or choose another --out.`,
   );

@@ -43,7 +43,8 @@ export async function trainPreferences(
       'Preferences train all weights; a model with an adapter cannot be trained so.',
     );
   }
-  const create = (gradients: boolean, draws: number, reference: ReferenceLosses) =>
+  let reference: ReferenceLosses = new Map();
+  const create = (gradients: boolean, draws: number) =>
     PreferenceModel.create(parameters, gradients, {
       ...sessionOptions(options),
       endOfText: tokenizer.endOfText,
@@ -53,14 +54,16 @@ export async function trainPreferences(
       seed,
       draws,
     });
-  // Before a run that is gone on with brings its own weights.
-  await using before = await create(false, 0, new Map());
-  const reference = await referenceLosses(before, [...pairs, ...heldOut], options);
-  if (reference === undefined) return { steps: 0, interrupted: true, best: undefined };
   const schedule = { learningRate: 1, steps, warmupProportion: 0.1, warmupSteps: 0, width: 0 };
   const learner = {
     checkpoint,
-    create: (gradients: boolean, draws: number) => create(gradients, draws, reference),
+    create,
+    measure: async () => {
+      await using model = await create(false, 0);
+      const measured = await referenceLosses(model, [...pairs, ...heldOut], options);
+      reference = measured ?? reference;
+      return measured !== undefined;
+    },
     batchSize,
     learningRate,
     schedule: (step: number) => learningRateAt('cosine', step, schedule),

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { cp, writeFile } from 'node:fs/promises';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { at, range } from '../../src/base/arrays.js';
+import type { JudgedResponse } from '../../src/base/judged-responses.js';
 import {
   type Checkpoint,
   convertModel,
@@ -15,11 +16,7 @@ import {
 import { Scorer } from '../../src/decoding/index.js';
 import { fitLogisticRegression } from '../../src/decoding/logistic-regression.js';
 import { loadModel } from '../../src/decoding/model.js';
-import {
-  type JudgedResponse,
-  readJudgedResponses,
-  trainValueHead,
-} from '../../src/decoding/train-value-head.js';
+import { trainValueHead } from '../../src/decoding/train-value-head.js';
 import { ReplyReader, valueReranker } from '../../src/decoding/value-reranker.js';
 import { golden, temporaryFolder } from '../support/files.js';
 import { assertClose } from '../support/numbers.js';
@@ -201,31 +198,5 @@ describe('a value head', () => {
       values.toSorted((a, b) => b - a),
     );
     assert.ok(at(values, 0) > at(values, values.length - 1));
-  });
-});
-
-describe('readJudgedResponses', () => {
-  it('reads contexts, responses and verdicts, and names the line that is otherwise', async (context) => {
-    const folder = await temporaryFolder(context);
-    const file = join(folder, 'judged.tsv');
-    await writeFile(file, 'Hi EOS Hello!\tHow are you?\t1\n\nHi\tHam\t0\n');
-    assert.deepEqual(await readJudgedResponses(file), [
-      { history: ['Hi', 'Hello!'], response: 'How are you?', good: true },
-      { history: ['Hi'], response: 'Ham', good: false },
-    ]);
-    for (const line of [
-      'Hi\tHam',
-      'Hi\tHam\t2',
-      'Hi\tHam\t1\tmore',
-      '\tHam\t1',
-      'Hi EOS \tHam\t1',
-    ]) {
-      await writeFile(file, `Hi\tHam\t0\n${line}\n`);
-      await assert.rejects(
-        readJudgedResponses(file),
-        /line 2: expected a context, a response/,
-        line,
-      );
-    }
   });
 });

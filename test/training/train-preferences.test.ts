@@ -186,7 +186,10 @@ describe('trainPreferences', () => {
       },
     });
     assert.deepEqual([first.steps, first.interrupted], [6, true]);
-    await assert.rejects(go(parts), /it holds a run already/);
+    const onReference = () => assert.fail('what is wrong is said before anything is measured');
+    await assert.rejects(go(parts, { onReference }), /it holds a run already/);
+    const again = await go(parts, { resume: true, signal: AbortSignal.abort() });
+    assert.deepEqual([again.steps, again.interrupted], [6, true]);
     await assert.rejects(
       go(parts, { resume: true, beta: 0.2 }),
       /^UserError: --beta cannot change/,
