@@ -81,18 +81,23 @@ export function trainPreferencesCommand(): CommandUnknownOpts {
       );
       const measured = train.length + heldOut.length;
       const before = showProgress('measuring the model as it is', measured, 'pairs');
-      await showPairTraining({ ...flags, what: 'model' }, (reports) =>
-        trainPreferences(checkpoint, train, heldOut, {
-          onReference: (pairs) => {
-            before.update(pairs);
-            if (pairs === measured) before.stop();
-          },
-          ...pairTrainingOptions(flags),
-          beta: flags.beta,
-          rpoAlpha: flags.rpoAlpha,
-          ...reports,
-        }),
-      );
+      try {
+        await showPairTraining({ ...flags, what: 'model' }, (reports) =>
+          trainPreferences(checkpoint, train, heldOut, {
+            onReference: (pairs) => {
+              before.update(pairs);
+              if (pairs === measured) before.stop();
+            },
+            ...pairTrainingOptions(flags),
+            beta: flags.beta,
+            rpoAlpha: flags.rpoAlpha,
+            ...reports,
+          }),
+        );
+      } finally {
+        // Where it was interrupted meanwhile, the terminal gets its cursor back.
+        before.stop();
+      }
     });
 }
 
