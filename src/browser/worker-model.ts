@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { UserError } from '../base/errors.js';
-import { checkOptions } from '../decoding/portable.js';
+import { checkOptions, type ReplySummary } from '../decoding/portable.js';
 import type { FetchOptions } from './files.js';
 import type { BrowserReplyOptions } from './model.js';
 import {
@@ -82,15 +82,18 @@ export class WorkerModel implements Disposable {
     checkOptions(options);
     const candidates = onCandidates !== undefined;
     const task: WorkerTask = { type: 'reply', history: [...history], options, candidates };
+    let summary: ReplySummary | undefined;
     for await (const event of this.#connection.ask(task, signal)) {
       if (event.type === 'piece') yield event.text;
       else if (event.type === 'candidates') onCandidates?.(event.candidates);
       else if (event.type === 'intervention') onIntervention?.(event);
       else if (event.type === 'summary') {
         const { promptTokens, completionTokens, generatedTokens, finish } = event;
-        onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
+        summary = { promptTokens, completionTokens, generatedTokens, finish };
       }
     }
+    // The end of a reply that comes in one piece is told before the piece, which may miss it.
+    if (summary !== undefined && signal?.aborted !== true) onSummary?.(summary);
   }
 
   /** Ends the worker. */

@@ -29,7 +29,7 @@ export interface ReplyOptions extends GenerationOptions {
   readonly onCandidates?: (candidates: readonly ReplyCandidate[]) => void;
   /** Is told of each reply that the safety layer withholds. */
   readonly onIntervention?: (intervention: Intervention) => void;
-  /** Is told of tokens and the reason to end when the reply is whole. */
+  /** Is told of tokens and the reason to end when the reply is whole; not where it was aborted. */
   readonly onSummary?: (summary: ReplySummary) => void;
 }
 
@@ -144,15 +144,18 @@ export class DialogModel {
     }
     const candidates = onCandidates !== undefined;
     const task: ModelTask = { type: 'reply', history: [...history], options, candidates };
+    let summary: ReplySummary | undefined;
     for await (const event of this.ask(task, signal)) {
       if (event.type === 'piece' && event.text !== '') yield event.text;
       else if (event.type === 'candidates') onCandidates?.(event.candidates);
       else if (event.type === 'intervention') onIntervention?.(event);
       else if (event.type === 'end') {
         const { promptTokens, completionTokens, generatedTokens, finish } = event;
-        onSummary?.({ promptTokens, completionTokens, generatedTokens, finish });
+        summary = { promptTokens, completionTokens, generatedTokens, finish };
       }
     }
+    // The end of a reply that comes in one piece is told before the piece, which may miss it.
+    if (summary !== undefined && !isAborted(signal)) onSummary?.(summary);
   }
 
   /**

@@ -108,6 +108,22 @@ describe('DialogModel', () => {
     assert.equal(await joined(model.reply(history, options)), whole);
   });
 
+  it('tells no summary of a reply whose only piece may be missing', async () => {
+    const controller = new AbortController();
+    const told: unknown[] = [];
+    const pieces = model.reply(history, {
+      ...options,
+      signal: controller.signal,
+      onCandidates: () => {
+        controller.abort();
+      },
+      onSummary: (summary) => told.push(summary),
+    });
+    await joined(pieces);
+    assert.ok(controller.signal.aborted);
+    assert.deepEqual(told, []);
+  });
+
   it('ends when its reader goes away', async () => {
     const whole = await joined(model.reply(history, options));
     for await (const piece of model.reply(history, options)) {
