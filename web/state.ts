@@ -97,12 +97,6 @@ export function startAnew(): void {
   history.replaceState(null, '', location.pathname);
 }
 
-async function reload(id: string): Promise<void> {
-  const whole = await api.openConversation(id);
-  if (current.value?.conversation.id === id) current.value = whole;
-  await refresh();
-}
-
 /** The lines of a persona as they are typed. */
 export function personaLines(text: string): string[] {
   return text
@@ -168,8 +162,18 @@ export async function replyTo(parent: string): Promise<void> {
   } finally {
     // What was generated before a stop is kept by the server, a moment after it notices.
     if (controller.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 150));
-    await reload(id);
-    pending.value = undefined;
+    let whole = current.value;
+    try {
+      // It may have been left, or forgotten, meanwhile.
+      if (whole?.conversation.id === id) whole = await api.openConversation(id);
+    } finally {
+      // At once, so that what shows the reply also takes what is said next.
+      batch(() => {
+        if (current.value?.conversation.id === id) current.value = whole;
+        pending.value = undefined;
+      });
+    }
+    await refresh();
   }
 }
 

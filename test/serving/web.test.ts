@@ -236,6 +236,32 @@ describe('the chat page', { skip: withoutBrowser }, () => {
     assert.deepEqual(store.list(), []);
   });
 
+  it('takes what is said as soon as a reply is there, and after one was deleted', async (context) => {
+    const { server, store } = await served(context);
+    const page = await open(context, server.url);
+    // The list of conversations comes late.
+    await page.route('**/api/conversations?*', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await route.continue();
+    });
+    const field = page.getByLabel('Message', { exact: true });
+    for (const [index, text] of ['hello', 'and now?'].entries()) {
+      await field.fill(text);
+      await page.keyboard.press('Enter');
+      await page.locator('.message.assistant:not(.pending)').nth(index).waitFor();
+    }
+    await page.getByLabel('Longest reply').fill('200');
+    await page.getByRole('button', { name: 'Regenerate' }).last().click();
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.getByRole('button', { name: 'Delete "hello"' }).click();
+    await page.getByRole('heading', { name: 'New conversation' }).waitFor();
+    await say(page, 'once more');
+    assert.deepEqual(
+      store.list().map(({ title }) => title),
+      ['once more'],
+    );
+  });
+
   it('stops, and keeps what was said until then', async (context) => {
     const { server, store } = await served(context, {
       defaults: { seed: 1, minNewTokens: 190, maxNewTokens: 200, noRepeatReplyNgramSize: 0 },

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** What a page does with what is written in its {@link Composer}. */
 export interface ComposerProps {
@@ -21,8 +21,12 @@ export function Composer(props: ComposerProps): JSX.Element {
   const { busy, ready, topic, onSend, onStop, onKey } = props;
   const text = useSignal('');
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
-    if (ready) field.current?.focus();
+  // Before the page is painted: later, it would take keys from where one has gone on writing.
+  useLayoutEffect(() => {
+    const { activeElement } = document;
+    const writing =
+      activeElement instanceof HTMLInputElement || activeElement instanceof HTMLTextAreaElement;
+    if (ready && !writing) field.current?.focus();
   }, [topic, ready]);
   const send = () => {
     const content = text.value;
