@@ -1,6 +1,7 @@
 import { range, sum } from '../src/base/arrays.js';
 import { DECODING_TYPES, openGraphWeights } from '../src/checkpoint/index.js';
 import { Decoder } from '../src/decoding/decoder.js';
+import { useHugePages } from '../src/runtime/index.js';
 import { secondsOf } from './benchmark.js';
 import {
   BATCHES,
@@ -16,6 +17,8 @@ import {
 const [folder = '', wanted = 'fp32'] = process.argv.slice(2);
 const dtype = DECODING_TYPES.find((type) => type === wanted) ?? 'fp32';
 await using decoder = await Decoder.create(await openGraphWeights(folder, dtype));
+// What goes on beside the first replies otherwise.
+await useHugePages();
 
 const steps: Record<string, number> = {};
 for (const rows of BATCHES) {

@@ -1,9 +1,12 @@
 import { type GraphWeights, memoryWeights } from '../checkpoint/index.js';
-import { Parameters } from '../model/index.js';
-import { type Device, Session } from '../runtime/index.js';
+import { parameterCount, Parameters } from '../model/index.js';
+import { type Device, Session, useHugePages } from '../runtime/index.js';
 import { CachedReader, type CachedReaderOptions, openDecodeGraph } from './cached-reader.js';
 import { copyingAccess } from './copying-access.js';
 import { inPlaceAccess } from './in-place-access.js';
+
+/** How many parameters a model must have for large pages to make its steps faster, measurably. */
+const LARGE = 2 ** 26;
 
 /** How a {@link Decoder} runs. */
 export interface DecoderOptions extends CachedReaderOptions {
@@ -34,6 +37,8 @@ export class Decoder extends CachedReader {
         files,
       ),
     );
+    // It takes half a second and more, for which the first reply does not wait.
+    if (inPlace && parameterCount(weights.config) >= LARGE) void useHugePages({ background: true });
     return new Decoder(weights.config, session, access, options);
   }
 }

@@ -1,3 +1,4 @@
+export { useHugePages } from './huge-pages.js';
 export { type Communicator, joinProcesses, ALONE, type Summable } from './mpi.js';
 export { addressOf, floatsAt, type NativeFloats } from './native-memory.js';
 export * from './portable.js';
