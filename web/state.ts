@@ -92,6 +92,7 @@ export function startAnew(): void {
   stop();
   batch(() => {
     current.value = undefined;
+    pending.value = undefined;
     panel.value = 'none';
   });
   history.replaceState(null, '', location.pathname);
@@ -146,15 +147,17 @@ export async function replyTo(parent: string): Promise<void> {
   if (id === undefined || pending.value !== undefined) return;
   const controller = new AbortController();
   stopPending = controller;
-  pending.value = { conversation: id, parent, text: '' };
+  let text = '';
+  pending.value = { conversation: id, parent, text };
   showEndingAt(parent);
   try {
     const candidates = samplingNow().numCandidates > 1;
     const body = { parent, candidates, options: generationOptions(settings.value, samplingNow()) };
     for await (const event of api.reply(id, body, controller.signal)) {
       if (event.type === 'piece') {
-        const text: string = pending.value.text + event.text;
-        pending.value = { ...pending.value, text };
+        text += event.text;
+        // What is left goes on no longer, though something of it may still come.
+        if (!controller.signal.aborted) pending.value = { conversation: id, parent, text };
       }
     }
   } catch (error) {
@@ -170,7 +173,8 @@ export async function replyTo(parent: string): Promise<void> {
       // At once, so that what shows the reply also takes what is said next.
       batch(() => {
         if (current.value?.conversation.id === id) current.value = whole;
-        pending.value = undefined;
+        // Another may have begun where this one was left.
+        if (stopPending === controller) pending.value = undefined;
       });
     }
     await refresh();
