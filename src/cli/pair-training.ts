@@ -1,34 +1,106 @@
-import type { Device } from '../runtime/index.js';
+import { Command, Option } from '@commander-js/extra-typings';
+import { type Device, DEVICES } from '../runtime/index.js';
 import type { TrainPairsOptions, TrainPairsResult } from '../training/index.js';
-import { defined } from './arguments.js';
+import { defined, number, wholeNumber } from './arguments.js';
+import { MODEL_HELP } from './find-model.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { showSteps } from './progress.js';
 
 /** What is shown of training on pairs. */
 export interface PairTrainingDisplay {
-  /** What is trained, as sentences name it. */
-  readonly what: 'ranker' | 'model';
+  readonly what: PairTraining['what'];
   readonly steps: number;
   readonly out: string;
   /** Whether the result is printed as JSON. */
   readonly json?: boolean;
 }
 
-/** The flags that both commands have. */
-export interface PairTrainingFlags {
-  readonly out: string;
-  readonly steps: number;
-  readonly batch: number;
-  readonly lr: number;
-  readonly validStep: number;
-  readonly seed: number;
-  readonly device: Device;
-  readonly threads?: number;
-  readonly resume?: true;
+/** What the flags of {@link commandWithPairTraining} read. */
+export type PairTrainingFlags = Readonly<{
+  data: string;
+  model: string;
+  out: string;
+  validationData?: string;
+  validation: number;
+  batch: number;
+  validStep: number;
+  lr: number;
+  maxSeqLen: number;
+  seed: number;
+  device: Device;
+  threads?: number;
+  resume?: true;
+  json?: true;
+}>;
+
+/** In what commands that train on pairs differ. */
+export interface PairTraining {
+  /** What is trained, as sentences name it. */
+  readonly what: 'ranker' | 'model';
+  /** What `--data` is. */
+  readonly data: string;
+  /** What flags say where they are not given. */
+  readonly defaults: Pick<PairTrainingFlags, 'batch' | 'validStep' | 'lr' | 'maxSeqLen'>;
+}
+
+/** A command that trains on pairs, with the flags that all such commands have. */
+export function commandWithPairTraining(
+  name: string,
+  { what, data, defaults }: PairTraining,
+): Command<[], PairTrainingFlags> {
+  const start = what === 'ranker' ? 'model or ranker' : 'model';
+  return new Command(name)
+    .requiredOption('--data <path>', data)
+    .requiredOption('--model <name>', `start from this ${start}: ${MODEL_HELP}`)
+    .requiredOption('--out <folder>', `where the best ${what} goes`)
+    .option('--validation-data <file>', 'pairs to validate with')
+    .option(
+      '--validation <share>',
+      'the share of --data to hold out, from its end, where there are no other pairs to validate with',
+      number('a number from 0 to below 1', (value) => value >= 0 && value < 1),
+      0.05,
+    )
+    .option('--batch <pairs>', 'pairs in a step', wholeNumber(1), defaults.batch)
+    .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), defaults.validStep)
+    .option(
+      '--lr <rate>',
+      'the (highest) learning rate',
+      number('a number above 0', (value) => value > 0),
+      defaults.lr,
+    )
+    .option(
+      '--max-seq-len <tokens>',
+      'the longest sequence; what is before is cut off',
+      wholeNumber(2),
+      defaults.maxSeqLen,
+    )
+    .option('--seed <number>', 'where random numbers start', wholeNumber(0), 42)
+    .addOption(
+      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
+    )
+    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
+    .option('--resume', 'go on where the run in --out stood when it was interrupted')
+    .option('--json', 'print the result as JSON');
+}
+
+/**
+ * The pairs to train on and those held out: `own` where there are such, else some from the end, so that
+ * hardly a context has pairs on both sides.
+ */
+export function holdOut<Pair>(
+  all: readonly Pair[],
+  share: number,
+  own: readonly Pair[] | undefined,
+): { readonly train: readonly Pair[]; readonly heldOut: readonly Pair[] } {
+  if (own !== undefined) return { train: all, heldOut: own };
+  const end = Math.ceil(all.length * (1 - share));
+  return { train: all.slice(0, end), heldOut: all.slice(end) };
 }
 
 /** What the flags say of the training itself. */
-export function pairTrainingOptions(flags: PairTrainingFlags): TrainPairsOptions {
+export function pairTrainingOptions(
+  flags: PairTrainingFlags & { readonly steps: number },
+): TrainPairsOptions {
   return {
     outputDir: flags.out,
     steps: flags.steps,

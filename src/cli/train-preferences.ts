@@ -1,8 +1,8 @@
-import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { readLines } from '../base/files.js';
 import { readJudgedResponses } from '../base/judged-responses.js';
 import { type Checkpoint, loadCheckpoint } from '../checkpoint/index.js';
-import { DEVICES, requireDevice } from '../runtime/index.js';
+import { requireDevice } from '../runtime/index.js';
 import {
   pairsOfJudged,
   type RankingPair,
@@ -10,11 +10,21 @@ import {
   trainPreferences,
 } from '../training/index.js';
 import { number, wholeNumber } from './arguments.js';
-import { findModel, MODEL_HELP } from './find-model.js';
-import { pairTrainingOptions, showPairTraining } from './pair-training.js';
+import { findModel } from './find-model.js';
+import {
+  commandWithPairTraining,
+  holdOut,
+  type PairTraining,
+  pairTrainingOptions,
+  showPairTraining,
+} from './pair-training.js';
 import { showProgress } from './progress.js';
 
-const positive = number('a number above 0', (value) => value > 0);
+const TRAINING: PairTraining = {
+  what: 'model',
+  data: 'context <tab> better <tab> worse, or judged responses',
+  defaults: { batch: 64, validStep: 50, lr: 5e-5, maxSeqLen: 128 },
+};
 
 const HELP = `
 The data are lines of context (turns separated by " EOS "), better and worse response between tabs;
@@ -28,23 +38,15 @@ Examples:
 
 /** `dialogpt train-preferences`: preferred and other responses → a model that prefers them. */
 export function trainPreferencesCommand(): CommandUnknownOpts {
-  return new Command('train-preferences')
+  return commandWithPairTraining('train-preferences', TRAINING)
     .description('teach a model to prefer better responses (direct preference optimization)')
-    .requiredOption('--data <file>', 'context <tab> better <tab> worse, or judged responses')
-    .requiredOption('--model <name>', `start from this model: ${MODEL_HELP}`)
-    .requiredOption('--out <folder>', 'where the best model goes')
     .requiredOption('--steps <steps>', 'optimizer steps', wholeNumber(1))
-    .option('--validation-data <file>', 'pairs to validate with')
     .option(
-      '--validation <share>',
-      'the share of --data to hold out, from its end, without --validation-data',
-      number('a number from 0 to below 1', (value) => value >= 0 && value < 1),
-      0.05,
+      '--beta <weight>',
+      'how much what it was before holds the model back',
+      number('a number above 0', (value) => value > 0),
+      0.1,
     )
-    .option('--batch <pairs>', 'pairs in a step', wholeNumber(1), 64)
-    .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), 50)
-    .option('--lr <rate>', 'the highest learning rate', positive, 5e-5)
-    .option('--beta <weight>', 'how much what it was before holds the model back', positive, 0.1)
     .option(
       '--rpo-alpha <weight>',
       "the weight of the better responses' own loss",
@@ -52,37 +54,22 @@ export function trainPreferencesCommand(): CommandUnknownOpts {
       0.2,
     )
     .option('--pairs-per-context <count>', 'the most pairs of judged responses', wholeNumber(1), 8)
-    .option(
-      '--max-seq-len <tokens>',
-      'the longest sequence; what is before is cut off',
-      wholeNumber(2),
-      128,
-    )
-    .option('--seed <number>', 'where random numbers start', wholeNumber(0), 42)
-    .addOption(
-      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
-    )
-    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
-    .option('--resume', 'go on where the run in --out stood when it was interrupted')
-    .option('--json', 'print the result as JSON')
     .addHelpText('after', HELP)
     .action(async (flags) => {
       await requireDevice(flags.device);
       const checkpoint = await loadCheckpoint(await findModel(flags.model));
       const read = (path: string) => readPairs(path, checkpoint, flags);
       const all = await read(flags.data);
-      const { validationData } = flags;
-      const end =
-        validationData === undefined ? Math.ceil(all.length * (1 - flags.validation)) : all.length;
-      const train = all.slice(0, end);
-      const heldOut = validationData === undefined ? all.slice(end) : await read(validationData);
+      const { validation, validationData } = flags;
+      const own = validationData === undefined ? undefined : await read(validationData);
+      const { train, heldOut } = holdOut(all, validation, own);
       process.stderr.write(
         `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
       );
       const measured = train.length + heldOut.length;
       const before = showProgress('measuring the model as it is', measured, 'pairs');
       try {
-        await showPairTraining({ ...flags, what: 'model' }, (reports) =>
+        await showPairTraining({ ...flags, what: TRAINING.what }, (reports) =>
           trainPreferences(checkpoint, train, heldOut, {
             onReference: (pairs) => {
               before.update(pairs);

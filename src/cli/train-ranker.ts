@@ -1,4 +1,4 @@
-import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileErrors } from '../base/errors.js';
@@ -9,7 +9,7 @@ import {
   loadRanker,
   type RankerCheckpoint,
 } from '../checkpoint/index.js';
-import { DEVICES, requireDevice } from '../runtime/index.js';
+import { requireDevice } from '../runtime/index.js';
 import {
   type RankingPair,
   rankerFromLanguageModel,
@@ -18,10 +18,21 @@ import {
   withGaps,
 } from '../training/index.js';
 import { number, UsageError, wholeNumber } from './arguments.js';
-import { findModel, MODEL_HELP } from './find-model.js';
-import { pairTrainingOptions, showPairTraining } from './pair-training.js';
+import { findModel } from './find-model.js';
+import {
+  commandWithPairTraining,
+  holdOut,
+  type PairTraining,
+  pairTrainingOptions,
+  type PairTrainingFlags,
+  showPairTraining,
+} from './pair-training.js';
 
-const positive = number('a number above 0', (value) => value > 0);
+const TRAINING: PairTraining = {
+  what: 'ranker',
+  data: 'context <tab> better <tab> worse, or a folder with train.tsv',
+  defaults: { batch: 256, validStep: 100, lr: 3e-5, maxSeqLen: 50 },
+};
 const anyNumber = number('a number', () => true);
 
 const HELP = `
@@ -37,40 +48,19 @@ Examples:
 
 /** `dialogpt train-ranker`: pairs of responses → a ranking model. */
 export function trainRankerCommand(): CommandUnknownOpts {
-  return new Command('train-ranker')
+  return commandWithPairTraining('train-ranker', TRAINING)
     .description("train a model that ranks responses (DialogRPT's main.py train)")
-    .requiredOption('--data <path>', 'context <tab> better <tab> worse, or a folder with train.tsv')
-    .requiredOption('--model <name>', `start from this model or ranker: ${MODEL_HELP}`)
-    .requiredOption('--out <folder>', 'where the best ranker goes')
-    .option('--validation-data <file>', 'pairs to validate with')
-    .option(
-      '--validation <share>',
-      'the share of --data to hold out, where there are no other pairs to validate with',
-      number('a number from 0 to below 1', (value) => value >= 0 && value < 1),
-      0.05,
-    )
     .option('--steps <steps>', 'optimizer steps', wholeNumber(1), 1_000_000)
-    .option('--batch <pairs>', 'pairs in a step', wholeNumber(1), 256)
     .option('--vali-size <pairs>', 'the most pairs to validate with', wholeNumber(1), 1024)
-    .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), 100)
-    .option('--lr <rate>', 'the learning rate', positive, 3e-5)
-    .option(
-      '--max-seq-len <tokens>',
-      'the longest sequence; what is before is cut off',
-      wholeNumber(2),
-      50,
-    )
     .option('--min-score-gap <votes>', 'validate only with scores at least so far apart', anyNumber)
     .option('--min-rank-gap <share>', 'validate only with ranks at least so far apart', anyNumber)
-    .option('--max-hr-gap <hours>', 'leave out responses further apart in time', positive, 1)
-    .option('--mismatch', 'the worse response is one to another context (human-vs-rand)')
-    .option('--seed <number>', 'where random numbers start', wholeNumber(0), 42)
-    .addOption(
-      new Option('--device <name>', 'where to compute').choices(DEVICES).default('cpu' as const),
+    .option(
+      '--max-hr-gap <hours>',
+      'leave out responses further apart in time',
+      number('a number above 0', (value) => value > 0),
+      1,
     )
-    .option('--threads <count>', 'threads to compute with', wholeNumber(1))
-    .option('--resume', 'go on where the run in --out stood when it was interrupted')
-    .option('--json', 'print the result as JSON')
+    .option('--mismatch', 'the worse response is one to another context (human-vs-rand)')
     .addHelpText('after', HELP)
     .action(async (flags) => {
       await requireDevice(flags.device);
@@ -79,7 +69,7 @@ export function trainRankerCommand(): CommandUnknownOpts {
       process.stderr.write(
         `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
       );
-      await showPairTraining({ ...flags, what: 'ranker' }, (reports) =>
+      await showPairTraining({ ...flags, what: TRAINING.what }, (reports) =>
         trainRanker(checkpoint, train, heldOut, { ...pairTrainingOptions(flags), ...reports }),
       );
     });
@@ -90,12 +80,8 @@ async function startingPoint(path: string): Promise<RankerCheckpoint> {
   return isRanker ? loadRanker(path) : rankerFromLanguageModel(await loadCheckpoint(path));
 }
 
-interface DataFlags {
-  readonly data: string;
-  readonly validationData?: string;
-  readonly validation: number;
+interface DataFlags extends PairTrainingFlags {
   readonly valiSize: number;
-  readonly maxSeqLen: number;
   readonly minScoreGap?: number;
   readonly minRankGap?: number;
   readonly maxHrGap: number;
@@ -120,10 +106,8 @@ async function readPairs(
       mismatch: flags.mismatch === true,
     });
   const all = await read(folder ? join(data, 'train.tsv') : data);
-  // What is held out comes from the end, so that no pair of a context is on both sides of many.
-  const end =
-    validation === undefined ? Math.ceil(all.length * (1 - flags.validation)) : all.length;
-  const others = validation === undefined ? all.slice(end) : await read(validation);
+  const own = validation === undefined ? undefined : await read(validation);
+  const { train, heldOut } = holdOut(all, flags.validation, own);
   const gaps = { score: flags.minScoreGap, rank: flags.minRankGap };
   if (flags.mismatch === true && (gaps.score ?? gaps.rank) !== undefined) {
     throw new UsageError(
@@ -132,7 +116,7 @@ async function readPairs(
   }
   const least = flags.mismatch === true ? {} : { score: 1, rank: 0 };
   return {
-    train: withGaps(all.slice(0, end), least),
-    heldOut: withGaps(others, gaps).slice(0, flags.valiSize),
+    train: withGaps(train, least),
+    heldOut: withGaps(heldOut, gaps).slice(0, flags.valiSize),
   };
 }

@@ -150,26 +150,51 @@ export async function openPairRun(
   );
 }
 
-async function readRun(
+/**
+ * The settings of a run that has begun, by its newest checkpoint that tells them; undefined if none
+ * does. They are known at once, where opening the run takes weights and moments.
+ */
+export async function readPairSettings(
+  out: string,
+  weights: PairWeights,
+): Promise<PairProgress['settings'] | undefined> {
+  for (const step of await checkpointSteps(out)) {
+    try {
+      return (await readState(checkpointFolder(out, step), weights)).progress.settings;
+    } catch {
+      // What is wrong with it is said when the run is opened.
+    }
+  }
+  return undefined;
+}
+
+async function readState(
   folder: string,
   weights: PairWeights,
-): Promise<{ readonly progress: PairProgress; readonly moments: PairMoments }> {
-  const training = join(folder, TRAINING_FOLDER);
-  const path = join(training, STATE_FILE);
+): Promise<{ readonly progress: PairProgress; readonly checksums: readonly string[] }> {
+  const path = join(folder, TRAINING_FOLDER, STATE_FILE);
   const parsed = stateSchema.safeParse(await readJson(path));
   if (!parsed.success) {
     throw new UserError(`${path}: this does not describe training on pairs.`);
   }
-  const { checksums: expected, format, ...progress } = parsed.data;
+  const { format, checksums, ...progress } = parsed.data;
   if (format !== formatOf(weights)) {
     throw new UserError(`${path}: this is the training of another kind of model.`);
   }
+  return { progress, checksums };
+}
+
+async function readRun(
+  folder: string,
+  weights: PairWeights,
+): Promise<{ readonly progress: PairProgress; readonly moments: PairMoments }> {
+  const { progress, checksums: expected } = await readState(folder, weights);
   const saved: PairWeights =
     weights.score === undefined ? await loadCheckpoint(folder) : await loadRanker(folder);
   if (saved.parameters.buffer.length !== weights.parameters.buffer.length) {
     throw new UserError(`${folder}: it belongs to a model of another size than --model.`);
   }
-  const tensors = await openSafetensors(join(training, MOMENTS_FILE));
+  const tensors = await openSafetensors(join(folder, TRAINING_FOLDER, MOMENTS_FILE));
   const read = async (name: string): Promise<PairWeights> => {
     const moments = emptyWeights(weights);
     const { parameters, score } = moments;

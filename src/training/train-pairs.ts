@@ -18,6 +18,7 @@ import {
   openPairRun,
   type PairMoments,
   type PairProgress,
+  readPairSettings,
   savePairRun,
 } from './pair-state.js';
 import type { RankingPair } from './ranking-pairs.js';
@@ -142,15 +143,16 @@ export async function trainPairs(
     ...(preferences === undefined ? {} : { preferences }),
   };
   const begun = await begunSteps(options);
+  // Before anything is measured, which can take minutes.
+  const before = begun === 0 ? undefined : await readPairSettings(outputDir, weights);
+  if (before !== undefined) {
+    for (const notice of comparePairSettings(before, settings)) options.onNotice?.(notice);
+  }
   if ((await learner.measure?.()) === false) {
     return { steps: begun, interrupted: true, best: undefined };
   }
   const past =
     options.resume === true ? await openPairRun(outputDir, weights, options.onNotice) : undefined;
-  if (past !== undefined) {
-    const notices = comparePairSettings(past.progress.settings, settings);
-    for (const notice of notices) options.onNotice?.(notice);
-  }
   let { step, seconds, best }: Standing = past?.progress ?? { step: 0, seconds: 0 };
   await using model = await learner.create(true, past?.progress.draws ?? 0);
   await using evaluator = await learner.create(false, 0);

@@ -191,11 +191,11 @@ describe('trainPreferences', () => {
     const again = await go(parts, { resume: true, signal: AbortSignal.abort() });
     assert.deepEqual([again.steps, again.interrupted], [6, true]);
     await assert.rejects(
-      go(parts, { resume: true, beta: 0.2 }),
+      go(parts, { resume: true, beta: 0.2, onReference }),
       /^UserError: --beta cannot change/,
     );
     await assert.rejects(
-      go(parts, { resume: true, steps: 13 }),
+      go(parts, { resume: true, steps: 13, onReference }),
       /^UserError: --steps cannot change/,
     );
     assert.equal((await go(parts, { resume: true })).interrupted, false);
