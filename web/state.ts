@@ -216,8 +216,9 @@ export async function update(change: Parameters<typeof api.changeConversation>[1
 
 /** Forgets a conversation. */
 export async function remove(id: string): Promise<void> {
-  await api.removeConversation(id);
+  // Left first: nobody asks for it, or replies in it, any more.
   if (current.value?.conversation.id === id) startAnew();
+  await api.removeConversation(id);
   await refresh();
 }
 

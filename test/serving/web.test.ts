@@ -231,8 +231,10 @@ describe('the chat page', { skip: withoutBrowser }, () => {
     );
 
     page.once('dialog', (dialog) => void dialog.accept());
-    await page.getByRole('button', { name: 'Delete "Hello! How are you?"' }).click();
+    const remove = page.getByRole('button', { name: 'Delete "Hello! How are you?"' });
+    await remove.click();
     await page.getByRole('heading', { name: 'New conversation' }).waitFor();
+    await remove.waitFor({ state: 'detached' });
     assert.deepEqual(store.list(), []);
   });
 
@@ -250,7 +252,13 @@ describe('the chat page', { skip: withoutBrowser }, () => {
       await page.keyboard.press('Enter');
       await page.locator('.message.assistant:not(.pending)').nth(index).waitFor();
     }
-    await page.getByLabel('Longest reply').fill('200');
+    const longest = page.getByLabel('Longest reply');
+    await longest.fill('200');
+    await page.getByRole('button', { name: 'Regenerate' }).last().click();
+    // Whoever writes elsewhere while the reply comes goes on there when it has come.
+    await longest.fill('150');
+    await page.getByRole('button', { name: 'Send' }).waitFor();
+    assert.equal(await longest.evaluate('document.activeElement.value'), '150');
     await page.getByRole('button', { name: 'Regenerate' }).last().click();
     page.once('dialog', (dialog) => void dialog.accept());
     await page.getByRole('button', { name: 'Delete "hello"' }).click();
