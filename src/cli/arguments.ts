@@ -31,6 +31,9 @@ export function number(
   };
 }
 
+/** Reads a flag's value as a number above 0. */
+export const positiveNumber = number('a number above 0', (value) => value > 0);
+
 /** Reads `true` or `false`, as the original's flags take them. */
 export function truth(text: string): boolean {
   const lower = text.toLowerCase();

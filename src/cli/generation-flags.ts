@@ -12,10 +12,9 @@ import {
   type RerankerName,
 } from '../decoding/index.js';
 import { type Device, DEVICES } from '../runtime/index.js';
-import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { defined, number, positiveNumber, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
 
-const positive = (value: number) => value > 0;
 const share = (value: number) => value > 0 && value <= 1;
 
 /** What `--dtype` is, for every command that loads a model to decode with. */
@@ -85,11 +84,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option('--min-length <tokens>', 'the shortest history and reply together', wholeNumber(0))
     .option('--greedy', 'always take the likeliest token')
     .option('--do-sample', 'draw at random in beam search too')
-    .option(
-      '--temperature <number>',
-      'below 1 is safer, above is bolder (0.7)',
-      number('a number above 0', positive),
-    )
+    .option('--temperature <number>', 'below 1 is safer, above is bolder (0.7)', positiveNumber)
     .option(
       '--top-k <tokens>',
       'draw from this many likeliest tokens (40; 0 is all)',
@@ -113,7 +108,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option(
       '--repetition-penalty <number>',
       'above 1, tokens that were there become less likely (1)',
-      number('a number above 0', positive),
+      positiveNumber,
     )
     .option(
       '--no-repeat-ngram-size <tokens>',
@@ -136,7 +131,7 @@ export function commandWithGenerationFlags(name: string): Command<[], Generation
     .option(
       '--diversity-penalty <number>',
       'what a token costs that an earlier group chose',
-      number('a number above 0', positive),
+      positiveNumber,
     )
     .option(
       '--length-penalty <number>',

@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { type Device, DEVICES } from '../runtime/index.js';
 import type { TrainPairsOptions, TrainPairsResult } from '../training/index.js';
-import { defined, number, wholeNumber } from './arguments.js';
+import { defined, number, positiveNumber, wholeNumber } from './arguments.js';
 import { MODEL_HELP } from './find-model.js';
 import { Interrupt, InterruptedError } from './interrupt.js';
 import { showSteps } from './progress.js';
@@ -62,12 +62,7 @@ export function commandWithPairTraining(
     )
     .option('--batch <pairs>', 'pairs in a step', wholeNumber(1), defaults.batch)
     .option('--valid-step <steps>', 'steps between validations', wholeNumber(1), defaults.validStep)
-    .option(
-      '--lr <rate>',
-      'the (highest) learning rate',
-      number('a number above 0', (value) => value > 0),
-      defaults.lr,
-    )
+    .option('--lr <rate>', 'the (highest) learning rate', positiveNumber, defaults.lr)
     .option(
       '--max-seq-len <tokens>',
       'the longest sequence; what is before is cut off',
@@ -84,15 +79,15 @@ export function commandWithPairTraining(
 }
 
 /**
- * The pairs to train on and those held out: `own` where there are such, else some from the end, so that
- * hardly a context has pairs on both sides.
+ * The pairs to train on and those held out: `others` where there are such, else a share from the end,
+ * so that no pair of a context is on both sides of many.
  */
 export function holdOut<Pair>(
   all: readonly Pair[],
   share: number,
-  own: readonly Pair[] | undefined,
+  others: readonly Pair[] | undefined,
 ): { readonly train: readonly Pair[]; readonly heldOut: readonly Pair[] } {
-  if (own !== undefined) return { train: all, heldOut: own };
+  if (others !== undefined) return { train: all, heldOut: others };
   const end = Math.ceil(all.length * (1 - share));
   return { train: all.slice(0, end), heldOut: all.slice(end) };
 }

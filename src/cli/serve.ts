@@ -4,13 +4,11 @@ import { type GenerationOptions, loadModel } from '../decoding/index.js';
 import { DECODING_TYPES, DEFAULT_MODEL } from '../checkpoint/index.js';
 import { DEVICES } from '../runtime/index.js';
 import type { ServerOptions } from '../serving/index.js';
-import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { defined, number, positiveNumber, UsageError, wholeNumber } from './arguments.js';
 import { dataFile } from './data-file.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import { DTYPE_HELP, findRankers, readBlockList } from './generation-flags.js';
 import { Interrupt } from './interrupt.js';
-
-const positive = number('a number above 0', (value) => value > 0);
 
 const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 
@@ -39,7 +37,7 @@ export function serveCommand(): CommandUnknownOpts {
     .option('--slots <count>', 'replies generated side by side', wholeNumber(1), 8)
     .option('--max-queue <count>', 'replies that may wait for a slot', wholeNumber(0), 64)
     .option('--max-body <bytes>', 'the largest request', wholeNumber(1), 2 ** 20)
-    .option('--request-timeout <seconds>', 'how long an answer may take', positive, 120)
+    .option('--request-timeout <seconds>', 'how long an answer may take', positiveNumber, 120)
     .option(
       '--drain-timeout <seconds>',
       'how long answers under way may go on after SIGTERM or Ctrl-C',

@@ -1,10 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { DEVICES } from '../runtime/index.js';
 import { SCHEDULES } from '../training/index.js';
-import { number, truth, wholeNumber } from './arguments.js';
+import { number, positiveNumber, truth, wholeNumber } from './arguments.js';
 import { MODEL_HELP } from './find-model.js';
 
-const positive = number('a number above 0', (value) => value > 0);
 const notNegative = number('a number of at least 0', (value) => value >= 0);
 const share = number('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 
@@ -33,12 +32,16 @@ function commandWithFlags() {
     .option('--n-embd <width>', 'width', wholeNumber(1))
     .option('--n-head <count>', 'attention heads', wholeNumber(1))
     .option('--n-positions <tokens>', 'the longest sequence', wholeNumber(2))
-    .option('--initializer-range <deviation>', 'spread of the weights (0.02)', positive)
+    .option('--initializer-range <deviation>', 'spread of the weights (0.02)', positiveNumber)
     .option('--dropout <ratio>', 'dropout; GPT-2 has 0.1', share)
     .option('--vocab-size <tokens>', 'learn a vocabulary of this size', wholeNumber(257))
     .optionsGroup('An adapter (LoRA), trained while the model stays as it is:')
     .option('--lora-rank <width>', 'train an adapter of this inner width', wholeNumber(1))
-    .option('--lora-alpha <number>', 'it counts times this, divided by the rank (8)', positive)
+    .option(
+      '--lora-alpha <number>',
+      'it counts times this, divided by the rank (8)',
+      positiveNumber,
+    )
     .option('--lora-dropout <ratio>', 'dropout of what it reads (0)', share)
     .option('--lora-target-modules <names>', 'beside which weights it lies, by commas (c_attn)')
     .optionsGroup('The data:')
@@ -49,18 +52,22 @@ function commandWithFlags() {
     .option('--no-token-id <truth>', 'leave out token-type ids (the numbers of turns)', truth)
     .optionsGroup('The training:')
     .option('--num-optim-steps <steps>', 'optimizer steps', wholeNumber(1))
-    .option('--num-train-epochs <count>', 'times through the data, in place of steps', positive)
+    .option(
+      '--num-train-epochs <count>',
+      'times through the data, in place of steps',
+      positiveNumber,
+    )
     .option('--train-batch-size <examples>', 'examples in a batch', wholeNumber(1))
     .option('--gradient-accumulation-steps <batches>', 'batches in a step', wholeNumber(1))
-    .option('--learning-rate <rate>', 'the highest learning rate', positive)
+    .option('--learning-rate <rate>', 'the highest learning rate', positiveNumber)
     .addOption(new Option('--lr-schedule <name>', 'how it changes').choices(SCHEDULES))
     .option('--warmup-steps <steps>', 'rising part of noam and noamwd', wholeNumber(1))
     .option('--warmup-proportion <share>', 'rising part of BERT and cosine', share)
     .option('--adam-beta1 <share>', 'how much of the mean gradient is kept', share)
     .option('--adam-beta2 <share>', 'how much of the mean squared gradient is kept', share)
-    .option('--adam-epsilon <number>', 'added to the root of the mean square', positive)
+    .option('--adam-epsilon <number>', 'added to the root of the mean square', positiveNumber)
     .option('--weight-decay <rate>', 'of all but biases and layer norms', share)
-    .option('--max-grad-norm <norm>', 'longer gradients are scaled down to it', positive)
+    .option('--max-grad-norm <norm>', 'longer gradients are scaled down to it', positiveNumber)
     .option(
       '--fp16 [truth]',
       "mixed precision on a WebGPU device, and the original's optimizer for it",

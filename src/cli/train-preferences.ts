@@ -9,7 +9,7 @@ import {
   readRankingPairs,
   trainPreferences,
 } from '../training/index.js';
-import { number, wholeNumber } from './arguments.js';
+import { number, positiveNumber, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
 import {
   commandWithPairTraining,
@@ -44,7 +44,7 @@ export function trainPreferencesCommand(): CommandUnknownOpts {
     .option(
       '--beta <weight>',
       'how much what it was before holds the model back',
-      number('a number above 0', (value) => value > 0),
+      positiveNumber,
       0.1,
     )
     .option(
@@ -61,8 +61,8 @@ export function trainPreferencesCommand(): CommandUnknownOpts {
       const read = (path: string) => readPairs(path, checkpoint, flags);
       const all = await read(flags.data);
       const { validation, validationData } = flags;
-      const own = validationData === undefined ? undefined : await read(validationData);
-      const { train, heldOut } = holdOut(all, validation, own);
+      const others = validationData === undefined ? undefined : await read(validationData);
+      const { train, heldOut } = holdOut(all, validation, others);
       process.stderr.write(
         `${train.length} pairs to train on, ${heldOut.length} to validate with.\n`,
       );

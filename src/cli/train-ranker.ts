@@ -17,7 +17,7 @@ import {
   trainRanker,
   withGaps,
 } from '../training/index.js';
-import { number, UsageError, wholeNumber } from './arguments.js';
+import { number, positiveNumber, UsageError, wholeNumber } from './arguments.js';
 import { findModel } from './find-model.js';
 import {
   commandWithPairTraining,
@@ -54,12 +54,7 @@ export function trainRankerCommand(): CommandUnknownOpts {
     .option('--vali-size <pairs>', 'the most pairs to validate with', wholeNumber(1), 1024)
     .option('--min-score-gap <votes>', 'validate only with scores at least so far apart', anyNumber)
     .option('--min-rank-gap <share>', 'validate only with ranks at least so far apart', anyNumber)
-    .option(
-      '--max-hr-gap <hours>',
-      'leave out responses further apart in time',
-      number('a number above 0', (value) => value > 0),
-      1,
-    )
+    .option('--max-hr-gap <hours>', 'leave out responses further apart in time', positiveNumber, 1)
     .option('--mismatch', 'the worse response is one to another context (human-vs-rand)')
     .addHelpText('after', HELP)
     .action(async (flags) => {
@@ -106,8 +101,8 @@ async function readPairs(
       mismatch: flags.mismatch === true,
     });
   const all = await read(folder ? join(data, 'train.tsv') : data);
-  const own = validation === undefined ? undefined : await read(validation);
-  const { train, heldOut } = holdOut(all, flags.validation, own);
+  const others = validation === undefined ? undefined : await read(validation);
+  const { train, heldOut } = holdOut(all, flags.validation, others);
   const gaps = { score: flags.minScoreGap, rank: flags.minRankGap };
   if (flags.mismatch === true && (gaps.score ?? gaps.rank) !== undefined) {
     throw new UsageError(

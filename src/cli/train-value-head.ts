@@ -5,7 +5,7 @@ import { readJudgedResponses } from '../base/judged-responses.js';
 import { loadCheckpoint, saveValueHead, VALUE_HEAD } from '../checkpoint/index.js';
 import { trainValueHead } from '../decoding/index.js';
 import { DEVICES, requireDevice } from '../runtime/index.js';
-import { defined, number, UsageError, wholeNumber } from './arguments.js';
+import { defined, number, positiveNumber, UsageError, wholeNumber } from './arguments.js';
 import { findModel, MODEL_HELP } from './find-model.js';
 import { showProgress } from './progress.js';
 
@@ -26,12 +26,7 @@ export function trainValueHeadCommand(): CommandUnknownOpts {
     .requiredOption('--data <file>', 'context <tab> response <tab> 1 or 0')
     .requiredOption('--model <name>', `whose replies they are: ${MODEL_HELP}`)
     .option('--out <folder>', "where the head goes (the model's folder)")
-    .option(
-      '--ridge <weight>',
-      'how much smaller weights are preferred',
-      number('a number above 0', (value) => value > 0),
-      200,
-    )
+    .option('--ridge <weight>', 'how much smaller weights are preferred', positiveNumber, 200)
     .option(
       '--validation <share>',
       'the share of contexts that the report is of; the head learns from them too in the end',
